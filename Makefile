@@ -1,0 +1,41 @@
+# edge-assistant. `make demo` and `make test` do all the set-up that they need.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test check format pico clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: .venv/.done ## the virtual environment, with everything installed
+
+.venv/.done: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "edge-assistant needs Python 3.10 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --prefer-binary --editable '.[dev]'
+	@touch $@
+
+demo: setup ## the spoken demo: leaves demo-output/
+	$(BIN)/assistant demo --out demo-output
+
+test: setup ## all tests
+	$(BIN)/python -m pytest
+
+check: setup ## format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+pico: ## train the embedded model again from nothing (2 cores; its README says how long)
+	$(PYTHON) -m venv .venv-pico
+	.venv-pico/bin/python -m pip install --quiet --prefer-binary -r models/pico/requirements.txt
+	.venv-pico/bin/python -m models.pico.train --out models/pico/model
+
+clean: ## remove what was built
+	rm -rf .venv .venv-pico demo-output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,355 @@
+"""Every message that crosses the bus, and the TOPICS table: the vocabulary of the system.
+
+All times are CLOCK_MONOTONIC nanoseconds unless a field's name says otherwise. One type is one topic; large data
+(pixels, PCM, embedding rows) rides as a raw second part beside the message, never inside it.
+"""
+
+from typing import Literal
+
+import msgspec
+
+LIVE = "live"  # the spoken conversation; every API client has one of its own
+VERSION = 1  # of this vocabulary: a message of another version is dropped, counted and logged once
+PAYLOAD_LIMIT = 64 << 20  # bytes of one raw part: a 4K RGB frame (25 MB) fits, nonsense does not
+MESSAGE_LIMIT = 1 << 20  # bytes of one encoded message
+
+
+class Turn(msgspec.Struct, frozen=True, order=True):
+    """Names a turn. ``start`` is the time of what claimed it (button, wake word, speech onset, a typed question's
+    arrival); a higher ``revision`` replaces an earlier guess of the same turn."""
+
+    conversation: str
+    start: int
+    revision: int = 0
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all messages."""
+
+
+# --- microphone ---------------------------------------------------------------------------------------------------
+
+
+class SpeechStarted(Message, frozen=True, kw_only=True):
+    """Someone began to speak. ``turn.start`` is the onset."""
+
+    turn: Turn
+    stream: str
+
+
+class SpeechEnded(Message, frozen=True, kw_only=True):
+    """The endpoint was decided; recognition begins."""
+
+    turn: Turn
+    stream: str
+    last_sample_at: int  # end of the last frame that held speech
+    why: Literal["silence", "released", "too long"]
+
+
+class Hearing(Message, frozen=True, kw_only=True):
+    """What was understood so far; may still change."""
+
+    turn: Turn
+    text: str
+
+
+class Heard(Message, frozen=True, kw_only=True):
+    """What the user said."""
+
+    turn: Turn
+    stream: str
+    text: str
+    language: str = ""  # ISO 639-1, "" unknown
+    last_sample_at: int
+    engine_ms: float = 0.0  # recognition after the endpoint
+
+
+class SpeechDropped(Message, frozen=True, kw_only=True):
+    """Speech that opens no turn, and why: "too short", "not understood", "during a reply", "muted" …"""
+
+    turn: Turn
+    stream: str
+    why: str
+    last_sample_at: int = 0
+
+
+class MicrophoneState(Message, frozen=True, kw_only=True):
+    state: Literal["live", "muted", "lost", "bus"]
+    detail: str = ""
+
+
+# --- camera and vision --------------------------------------------------------------------------------------------
+
+
+class Frame(Message, frozen=True, kw_only=True):
+    """A picture as it was captured. Payload: RGB uint8 [height, width, 3]."""
+
+    camera: str
+    seq: int  # counts up within one run of the camera process
+    captured_at: int
+    width: int
+    height: int
+    signature: bytes  # block signature, see assistant.core.frames
+
+    @property
+    def identity(self) -> str:
+        return f"{self.camera}@{self.captured_at}"
+
+
+class CameraState(Message, frozen=True, kw_only=True):
+    camera: str
+    state: Literal["starting", "live", "muted", "lost"]
+    detail: str = ""
+    label: str = ""  # of the Picture that it shows now, if a program sent one
+
+
+class Look(Message, frozen=True, kw_only=True):
+    """Dialogue asks vision for the picture of a turn.
+
+    With ``known`` (the picture in the prompt, and its signature) the newest frame is first compared to it; if it still
+    shows exactly that, the answer is an Embedding with ``unchanged`` and no payload.
+    """
+
+    turn: Turn
+    camera: str = ""  # "": the default camera
+    known: str = ""  # identity
+    known_signature: bytes = b""
+    max_age_ms: int = 1000  # a frame older than this is not shown: wait for a newer one, or Unseen
+
+
+class Embedding(Message, frozen=True, kw_only=True):
+    """Vision's answer to a Look. Payload: float32 rows [tokens, width], or an encoded JPEG, or none if unchanged."""
+
+    turn: Turn
+    identity: str
+    camera: str
+    frame_seq: int
+    captured_at: int
+    verified_at: int  # when the scene was last known to look like this
+    signature: bytes
+    form: Literal["rows", "jpeg", "unchanged"]
+    tokens: int = 0
+    width: int = 0
+    grid: tuple[int, int] = (0, 0)
+    engine_ms: float = 0.0  # 0 when the embedding was already in hand
+
+
+class Unseen(Message, frozen=True, kw_only=True):
+    """Vision's other answer: there is no picture to look at, and why."""
+
+    turn: Turn
+    why: Literal["muted", "lost", "stale", "unreadable", "none"]
+    detail: str = ""
+
+
+# --- dialogue -----------------------------------------------------------------------------------------------------
+
+
+class TurnStarted(Message, frozen=True, kw_only=True):
+    """The question is final and is being answered."""
+
+    turn: Turn
+    text: str
+    spoken: bool  # heard rather than typed
+    last_sample_at: int  # end of the user's speech; for typed questions their arrival
+
+
+class PictureBound(Message, frozen=True, kw_only=True):
+    """Which picture the answer is about; absent from turns that are answered without one."""
+
+    turn: Turn
+    identity: str
+    camera: str
+    frame_seq: int
+    captured_at: int
+    verified_at: int
+    fresh: bool  # new in the prompt with this turn (else verified or carried over)
+
+
+class ReplyToken(Message, frozen=True, kw_only=True):
+    turn: Turn
+    text: str
+    index: int  # counts the pieces of this reply from 0
+
+
+class ReplySentence(Message, frozen=True, kw_only=True):
+    """A piece ready to be spoken. ``text`` is cleaned for speech; ``end`` marks where it stops in the full reply."""
+
+    turn: Turn
+    index: int
+    text: str
+    end: int  # characters of the reply up to here
+    language: str = ""
+    engine_ms: float = 0.0  # language-model time spent on this turn so far
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    prefill_ms: float = 0.0
+    first_token_ms: float = 0.0  # language-model time to the first token, prefill included
+    decode_ms: float = 0.0
+
+
+class ReplyEnded(Message, frozen=True, kw_only=True):
+    """The whole reply as generated. ``sentences`` of it were handed to the speaker."""
+
+    turn: Turn
+    reason: Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
+    text: str
+    sentences: int
+    usage: Usage = Usage()
+    detail: str = ""
+
+
+class Cleared(Message, frozen=True, kw_only=True):
+    """The conversation was forgotten."""
+
+    conversation: str
+    why: Literal["asked", "gap"]
+
+
+# --- speaker ------------------------------------------------------------------------------------------------------
+
+
+class Speaking(Message, frozen=True, kw_only=True):
+    """A sentence's first sample left for the ear. ``engine_ms``: synthesis time up to the first block."""
+
+    turn: Turn
+    index: int
+    first_sample_at: int
+    engine_ms: float = 0.0
+
+
+class Spoken(Message, frozen=True, kw_only=True):
+    """A sentence is over. ``text`` is what was really heard of it, to the word; ``complete`` if all of it was."""
+
+    turn: Turn
+    index: int
+    text: str
+    complete: bool
+
+
+class SpeakerIdle(Message, frozen=True, kw_only=True):
+    """The reply's last sample was played, or what was left of it dropped; nothing is sounding."""
+
+    turn: Turn
+
+
+class AudioOut(Message, frozen=True, kw_only=True):
+    """What is being played, for whoever listens on the bus. Payload: int16 mono PCM."""
+
+    turn: Turn
+    index: int  # of the sentence
+    rate: int
+    first_sample_at: int
+
+
+# --- into an inbox ------------------------------------------------------------------------------------------------
+
+
+class Ask(Message, frozen=True, kw_only=True):
+    """A typed question. ``camera`` names a picture source for this question alone."""
+
+    turn: Turn
+    text: str
+    camera: str = ""
+
+
+class AudioIn(Message, frozen=True, kw_only=True):
+    """Sound from a program instead of a sound card. Payload: PCM as described."""
+
+    stream: str
+    first_sample_at: int
+    rate: int
+    channels: int = 1
+    sample: Literal["int16", "float32"] = "int16"
+    last: bool = False  # the stream ends with this block
+
+
+class Picture(Message, frozen=True, kw_only=True):
+    """A picture from a program. Payload: an encoded image file. To the default camera: it shows this from now on.
+    To any other name: one Frame of that camera. Confirmed by a CameraState with this label."""
+
+    camera: str = ""
+    label: str = ""
+
+
+class PushToTalk(Message, frozen=True, kw_only=True):
+    pressed: bool
+    at: int
+    stream: str = ""  # "": the default source
+
+
+class Interrupt(Message, frozen=True, kw_only=True):
+    """Whatever belongs to a turn of this conversation that started before this time is dropped by everyone, at once."""
+
+    conversation: str = LIVE
+    before: int
+
+
+class Clear(Message, frozen=True, kw_only=True):
+    conversation: str = LIVE
+
+
+class Mute(Message, frozen=True, kw_only=True):
+    device: Literal["microphone", "camera", "speaker"]
+    muted: bool
+
+
+# --- every service ------------------------------------------------------------------------------------------------
+
+
+class Heartbeat(Message, frozen=True, kw_only=True):
+    state: Literal["starting", "ready", "degraded", "stopping"]
+    detail: str = ""
+    figures: dict[str, float] = {}
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to know of a message type. ``publishers`` put it on the bus; it may be sent to ``inboxes``."""
+
+    publishers: tuple[str, ...] = ()
+    inboxes: tuple[str, ...] = ()
+    newest: bool = False  # only the newest counts: older ones waiting in a queue are skipped
+    resend: bool = False  # the last value (one a key) is re-sent to a new subscriber
+    key: str = ""  # field that tells values to re-send apart
+    period_s: float = 0.0  # for periodic ones: silence for several periods is noticed
+
+
+SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker")
+
+TOPICS: dict[type[Message], Topic] = {
+    SpeechStarted: Topic(publishers=("microphone",)),
+    SpeechEnded: Topic(publishers=("microphone",)),
+    Hearing: Topic(publishers=("microphone",), newest=True),
+    Heard: Topic(publishers=("microphone",)),
+    SpeechDropped: Topic(publishers=("microphone",)),
+    MicrophoneState: Topic(publishers=("microphone",), resend=True),
+    Frame: Topic(publishers=("camera",), newest=True),
+    CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
+    Look: Topic(publishers=("dialogue",)),
+    Embedding: Topic(publishers=("vision",)),
+    Unseen: Topic(publishers=("vision",)),
+    TurnStarted: Topic(publishers=("dialogue",)),
+    PictureBound: Topic(publishers=("dialogue",)),
+    ReplyToken: Topic(publishers=("dialogue",)),
+    ReplySentence: Topic(publishers=("dialogue",)),
+    ReplyEnded: Topic(publishers=("dialogue",)),
+    Cleared: Topic(publishers=("dialogue",)),
+    Speaking: Topic(publishers=("speaker",)),
+    Spoken: Topic(publishers=("speaker",)),
+    SpeakerIdle: Topic(publishers=("speaker",)),
+    AudioOut: Topic(publishers=("speaker",)),
+    Ask: Topic(inboxes=("dialogue",)),
+    AudioIn: Topic(inboxes=("microphone",)),
+    Picture: Topic(inboxes=("camera",)),
+    PushToTalk: Topic(inboxes=("microphone",)),
+    Interrupt: Topic(publishers=("microphone", "dialogue"), inboxes=("speaker", "dialogue")),
+    Clear: Topic(inboxes=("dialogue",)),
+    Mute: Topic(inboxes=("microphone", "camera", "speaker")),
+    Heartbeat: Topic(publishers=SERVICES, resend=True, period_s=1.0),
+}
+
+BY_NAME: dict[str, type[Message]] = {kind.__name__: kind for kind in TOPICS}

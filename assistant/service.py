@@ -1,0 +1,198 @@
+"""What every process gets: its settings, logging, signals, ready, heartbeat, the inbox.
+
+The heartbeat and the watchdog are fed from the service's own loop, each time it asks for a message: a loop that hangs
+falls silent. A long blocking call is announced (``busy``), so that silence stays honest.
+"""
+
+import argparse
+import contextlib
+import faulthandler
+import importlib
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import msgspec
+
+from assistant.bus import Bus
+from assistant.config import ConfigError, Settings, from_resolved
+from assistant.lock import Held, Lock
+from assistant.messages import Heartbeat, Message
+from assistant.notify import Notifier, cut, lifeline
+from assistant.wire import BusError, Received
+
+log = logging.getLogger("assistant")
+
+BEAT_S = 1.0
+SUPERVISOR_LOCK, RESOLVED = "supervisor.lock", "settings.json"  # in the runtime directory
+EXIT_CONFIG = 78  # EX_CONFIG: trying again without a change is of no use
+
+
+class Unfit(Exception):
+    """A service cannot work as it is configured (a missing model, a wrong option); the text says what to do."""
+
+
+class Service:
+    """One process's link to the rest. Not thread-safe, except ``wake``."""
+
+    def __init__(self, bus: Bus, notifier: Notifier, state: Path, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self.bus, self.name, self.state_dir, self.clock = bus, bus.name, state, clock
+        self.running = True
+        self.figures: dict[str, float] = {}
+        self._notifier = notifier
+        self._state: Literal["starting", "ready", "degraded", "stopping"] = "starting"
+        self._detail = ""
+        self._beat_at = 0.0
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        bus.watch(self._wake_read)
+        self._lifeline = lifeline()
+        if self._lifeline is not None:
+            bus.watch(self._lifeline)
+
+    # --- the loop ---
+
+    def listen(self, *kinds: type[Message]) -> None:
+        self.bus.listen(*kinds)
+
+    def messages(self, idle_s: float = 0.25) -> Iterator[Received | None]:
+        """Messages until the service is told to stop; None whenever ``idle_s`` passed without one."""
+        while self.running:
+            yield self.receive(idle_s)
+
+    def receive(self, timeout_s: float = 0.0) -> Received | None:
+        """The next message, or None. Feeds the heartbeat; ends the service when its starter is gone."""
+        self._beat()
+        received = self.bus.receive(min(timeout_s, BEAT_S))
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+        if received is None and self._orphaned():
+            log.warning("the supervisor is gone; stopping")
+            self.running = False
+        return received
+
+    def wake(self) -> None:
+        """Let a waiting ``receive`` return at once; may be called from a thread or a signal handler."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"\0")
+
+    def stop(self, *_: Any) -> None:
+        self.running = False
+        self.wake()
+
+    def publish(self, message: Message, payload: Any = None) -> None:
+        self.bus.publish(message, payload)
+
+    # --- how it is ---
+
+    def ready(self) -> None:
+        self.be("ready")
+        self._notifier.tell(READY=1, STATUS="ready")
+
+    def be(self, state: Literal["starting", "ready", "degraded", "stopping"], detail: str = "") -> None:
+        """Change what health shows; at once, not at the next beat."""
+        if (state, detail) != (self._state, self._detail):
+            self._state, self._detail, self._beat_at = state, detail, 0.0
+            self._notifier.tell(STATUS=f"{state}: {detail}" if detail else state)
+            self._beat()
+
+    def busy(self, what: str, at_most_s: float) -> None:
+        """Announce a call that will not return to the loop for a while (loading a model, a long inference)."""
+        self._notifier.tell(STATUS=what, WATCHDOG=1, EXTEND_TIMEOUT_USEC=int(at_most_s * 1e6))
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beat_at < BEAT_S:
+            return
+        self._beat_at = now
+        wire = self.bus.wire
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        figures = {
+            **self.figures,
+            "pid": os.getpid(),
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "bus_gaps": wire.gaps,
+            "bus_refused": sum(wire.refused.values()),
+        }
+        self.publish(Heartbeat(state=self._state, detail=self._detail, figures=figures))
+        self._notifier.tell(WATCHDOG=1)
+
+    def _orphaned(self) -> bool:
+        return self._lifeline is not None and cut(self._lifeline)
+
+    def close(self) -> None:
+        self.be("stopping")
+        self.bus.close()
+        if self._orphaned():
+            sweep(self.bus.runtime)
+
+
+def sweep(runtime: Path) -> None:
+    """Remove what a supervisor that was killed left behind, unless a new one has taken over."""
+    with contextlib.suppress(Held):
+        lock = Lock(runtime / SUPERVISOR_LOCK)
+        (runtime / RESOLVED).unlink(missing_ok=True)
+        lock.release()
+
+
+# --- starting one: ``python -m assistant.services NAME`` ---------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one service until it is told to stop. Exit codes: 0 told to, 78 settings or models are not in order."""
+    parser = argparse.ArgumentParser(prog="python -m assistant.services", description="Run one service.")
+    parser.add_argument("name")
+    parser.add_argument("--settings", type=Path, required=True, help="the resolved settings (JSON)")
+    parser.add_argument("--runtime", type=Path, required=True, help="directory of the sockets")
+    parser.add_argument("--state", type=Path, required=True, help="directory for what outlives the process")
+    asked = parser.parse_args(arguments)
+    faulthandler.enable()
+    notifier = Notifier()
+    try:
+        module = importlib.import_module(f"assistant.services.{asked.name}")
+        everything = msgspec.json.decode(asked.settings.read_bytes())
+        kind: type[Settings] = module.Settings
+        settings = from_resolved(everything, asked.name, kind)
+        logs(everything.get("log", {}).get("level", "info"), asked.name)
+        bus = Bus(asked.runtime, asked.name)
+    except (ConfigError, BusError, Held, OSError, ImportError, msgspec.DecodeError) as error:
+        return _give_up(asked.name, notifier, error)
+    return _run(module, settings, Service(bus, notifier, asked.state), notifier)
+
+
+def _run(module: ModuleType, settings: Settings, service: Service, notifier: Notifier) -> int:
+    signal.signal(signal.SIGTERM, service.stop)
+    signal.signal(signal.SIGINT, service.stop)
+    try:
+        module.run(service, settings)
+    except Unfit as error:
+        return _give_up(service.name, notifier, error)
+    except Exception as error:
+        log.exception("failed")
+        notifier.tell(STATUS=f"failed: {error}")
+        return 1
+    finally:
+        service.close()
+    return 0
+
+
+def _give_up(name: str, notifier: Notifier, error: Exception) -> int:
+    print(f"{name}: {error}", file=sys.stderr)
+    notifier.tell(STATUS=f"failed: {error}")
+    return EXIT_CONFIG
+
+
+def logs(level: str, name: str) -> None:
+    """Log lines of one process, on stderr: time, service, level, text."""
+    logging.basicConfig(
+        level=level.upper(),
+        format=f"%(asctime)s {name:<10} %(levelname).1s %(message)s",
+        datefmt="%H:%M:%S",
+        force=True,
+    )

@@ -1,0 +1,5 @@
+import sys
+
+from assistant.service import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Models and devices, one folder a role; usable from a notebook, without the daemon."""

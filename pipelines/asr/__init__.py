@@ -1,0 +1,40 @@
+"""Speech recognition: 16 kHz mono PCM in, text out, or the reason why there is none."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines import engine
+
+RATE = 16_000  # Hz, mono int16: what every recognizer is fed
+
+
+class Recognition(msgspec.Struct, frozen=True):
+    """What one utterance came to. Exactly one of ``text`` and ``refused`` is non-empty."""
+
+    text: str = ""
+    language: str = ""  # ISO 639-1, "" where the engine does not say
+    refused: str = ""  # "not understood", "silence", "repetition" …: why there is no text
+
+
+class Utterance(Protocol):
+    """One utterance being heard; several may be open at once (one a stream)."""
+
+    def feed(self, pcm: NDArray[np.int16]) -> str | None:
+        """Take more audio; return the partial text if it changed, else None."""
+
+    def finish(self) -> Recognition:
+        """No more audio: the final result. The utterance must not be used afterwards."""
+
+
+class Recognizer(Protocol):
+    def utterance(self) -> Utterance:
+        """Begin a new utterance."""
+
+
+def load(name: str, options: Mapping[str, Any]) -> Recognizer:
+    """The recognizer called ``name``, ready to listen. Raises EngineError."""
+    return cast(Recognizer, engine.load("asr", name, options))

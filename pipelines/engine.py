@@ -1,0 +1,99 @@
+"""How every role finds its engines: by name, by ``package.module:Class``, or by entry point.
+
+An engine is a class in ``pipelines/<role>/<name>.py`` with a typed ``Options`` beside it. Importing the file
+must not import the model library: that happens when the engine is constructed, so that options can be checked
+without it and a process pays only for what it runs.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+
+class EngineError(Exception):
+    """An engine cannot be found, configured or loaded; the text names the thing and the mend."""
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every engine's options: unknown keys are refused, nothing changes after loading."""
+
+
+def names(role: str) -> list[str]:
+    """The engines that ship for a role: the file names of its folder, and installed entry points."""
+    package = importlib.import_module(f"pipelines.{role}")
+    shipped = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
+    outside = [e.name for e in entry_points(group=f"edge_assistant.{role}")]
+    return sorted({name for name in (*shipped, *outside) if name})
+
+
+def find(role: str, name: str) -> type[Any]:
+    """The engine class called ``name``: its module's ``Engine``, an entry point's target, or ``package.module:Class``.
+
+    Raises EngineError for a name that no engine has (listing the valid ones).
+    """
+    if ":" in name:
+        module_name, _, class_name = name.partition(":")
+        return _attribute(_import(role, name, module_name), class_name, role, name)
+    for entry in entry_points(group=f"edge_assistant.{role}"):
+        if entry.name == name:
+            found: type[Any] = entry.load()
+            return found
+    known = names(role)
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise EngineError(f"there is no {role} engine {name!r}{hint}; choose one of: {', '.join(known)}")
+    return _attribute(_import(role, name, f"pipelines.{role}.{name}"), "Engine", role, name)
+
+
+def options(role: str, name: str, values: Mapping[str, Any]) -> Options:
+    """The engine's typed options from plain values; the library behind the engine need not be installed.
+
+    Raises EngineError naming the key, what was given, and the nearest valid key.
+    """
+    wanted: type[Options] = find(role, name).Options
+    fields = wanted.__struct_fields__
+    for key in values:
+        if key not in fields:
+            close = difflib.get_close_matches(key, fields, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; valid keys: {', '.join(fields) or 'none'}"
+            raise EngineError(f"unknown option {key!r} for the {role} engine {name!r}{hint}")
+    try:
+        return msgspec.convert(values, wanted)
+    except msgspec.ValidationError as error:
+        raise EngineError(f"the {role} engine {name!r}: {error}") from error
+
+
+def load(role: str, name: str, values: Mapping[str, Any]) -> Any:
+    """Construct the engine; it is ready to use when this returns.
+
+    Raises EngineError when the engine, its options, its library or its model files are not in order.
+    """
+    engine = find(role, name)
+    typed = options(role, name, values)
+    try:
+        return engine(typed)
+    except ImportError as error:
+        extra = getattr(engine, "extra", name)
+        mend = f"pip install 'edge-assistant[{extra}]'"
+        raise EngineError(f"the {role} engine {name!r} needs {error.name or error}; install it: {mend}") from error
+
+
+def _import(role: str, name: str, module_name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ImportError as error:
+        raise EngineError(f"the {role} engine {name!r} cannot be imported: {error}") from error
+
+
+def _attribute(module: ModuleType, attribute: str, role: str, name: str) -> type[Any]:
+    found: type[Any] | None = getattr(module, attribute, None)
+    if found is None or not hasattr(found, "Options"):
+        raise EngineError(f"{name!r} is no {role} engine: {module.__name__}.{attribute} with Options is missing")
+    return found

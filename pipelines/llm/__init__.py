@@ -1,0 +1,100 @@
+"""The language model: the whole conversation in, the reply out; which prefix is cached is the engine's own affair.
+
+An engine is given the complete conversation each time (rule 3 of the design: the KV cache is only a cache of it) and
+finds the longest prefix that one of its slots already holds. The reply is an iterator of events; whoever reads it
+stops the engine by closing the iterator, between two chunks of prefill or two tokens. A closed run leaves the slot
+valid: it holds exactly what it computed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines import engine
+
+
+class Picture(msgspec.Struct, frozen=True, eq=False):
+    """A picture in a message. ``identity`` names it: equal identities are the same picture to the KV cache."""
+
+    identity: str
+    rows: NDArray[np.float32] | None = None  # [tokens, width], for engines that want embeddings
+    grid: tuple[int, int] = (0, 0)  # tile split (rows, columns) of those rows
+    pixels: NDArray[np.uint8] | None = None  # RGB [height, width, 3], for engines that want pictures
+
+
+class Message(msgspec.Struct, frozen=True):
+    role: Literal["system", "user", "assistant", "tool"]
+    content: tuple[str | Picture, ...]
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """How tokens are chosen. Temperature 0 is greedy."""
+
+    temperature: float = 0.0
+    top_k: int = 0  # 0: no limit
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+
+
+class Prefilled(msgspec.Struct, frozen=True):
+    """A chunk of the prompt was computed; ``done`` of ``total`` tokens (cached ones included) stand in the cache."""
+
+    done: int
+    total: int
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A piece of the reply: complete characters only, possibly of several tokens."""
+
+    text: str
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """Always the last event of a run that was not closed by its reader."""
+
+    reason: Literal["stop", "length", "context"]  # context: the context is full
+    prompt_tokens: int
+    cached_tokens: int  # of the prompt's, taken from the KV cache
+    completion_tokens: int
+    prefill_ms: float
+    decode_ms: float
+
+
+Event = Prefilled | Token | Ended
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    wants: Literal["embeddings", "pictures", "text"]
+    width: int = 0  # floats an embedding row must have; 0 where pictures are wanted
+    context: int  # tokens, prompt and reply together
+    slots: int = 1  # KV caches kept side by side
+    live_pictures: int = 1  # pictures the prompt may hold at once
+
+
+class PromptTooLong(engine.EngineError):
+    """The rendered conversation does not leave room for a reply; the text gives both numbers."""
+
+
+class LanguageModel(Protocol):
+    capabilities: Capabilities
+
+    def count(self, conversation: Sequence[Message]) -> int:
+        """How many prompt tokens the conversation renders to, pictures included, generation prompt included."""
+
+    def reply(self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live") -> Iterator[Event]:
+        """Prefill what is not cached, then generate. ``owner`` names whose slot it is; `live` is not evicted by others
+        where there is more than one slot. Raises PromptTooLong, or EngineError for rows of a wrong width."""
+
+    def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Iterator[Prefilled]:
+        """Compute the conversation (without a generation prompt) into the owner's slot ahead of its use."""
+
+
+def load(name: str, options: Mapping[str, Any]) -> LanguageModel:
+    """The language model called ``name``. Raises EngineError."""
+    return cast(LanguageModel, engine.load("llm", name, options))
