@@ -1,8 +1,8 @@
 """Publish, subscribe, inbox, newest: the only file that imports zmq.
 
-There is no broker. Each service binds two sockets in the runtime directory: ``NAME.pub``, on which it publishes, and
-``NAME.in``, its inbox, to which whoever wants something of it connects. On the wire a message is three or four parts:
-topic, stamp, msgpack body and, for large data, a raw payload.
+There is no broker. Each service binds its sockets in the runtime directory: ``NAME.pub``, on which it publishes,
+``NAME.new`` for what counts only when it is the newest, and ``NAME.in``, its inbox, to which whoever wants something
+of it connects. What a message is on the wire stands in assistant.wire.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import zmq
 
-from assistant.lock import Lock
+from assistant.lock import Lock, holder
 from assistant.messages import TOPICS, Message
 from assistant.wire import BusError, Received, Wire, topic
 
@@ -25,6 +25,7 @@ M = TypeVar("M", bound=Message)
 # every other socket must not lose a word of a reply to a reader that is busy for a while.
 QUEUE_NEWEST, QUEUE_EVERY = 4, 10_000
 PATH_LIMIT = 107  # bytes of a unix socket's path, sockaddr_un
+SIDES = ("pub", "new", "in")  # a service's sockets, each a file NAME.SIDE
 
 
 class Bus:
@@ -45,22 +46,28 @@ class Bus:
         self._last: dict[tuple[type[Message], Any], tuple[Message, Any]] = {}
         self._subscribed: Counter[bytes] = Counter()
         self._lock: Lock | None = None
-        self._pub: zmq.Socket[bytes] | None = None
+        self._pubs: dict[str, zmq.Socket[bytes]] = {}  # side -> socket
         self._inbox: zmq.Socket[bytes] | None = None
-        if name:
-            runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not name:
+            return
+        runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
             self._lock = Lock(runtime / f"{name}.lock")
             self._bind()
+        except BaseException:
+            self.close()
+            raise
 
     def _bind(self) -> None:
-        heavy = any(t.newest for t in TOPICS.values() if self.name in t.publishers)
-        self._pub = self._socket(zmq.XPUB, SNDHWM=QUEUE_NEWEST if heavy else QUEUE_EVERY, XPUB_VERBOSER=1)
+        self._pubs["pub"] = self._socket(zmq.XPUB, SNDHWM=QUEUE_EVERY, XPUB_VERBOSER=1)
+        if any(entry.newest for entry in TOPICS.values() if self.name in entry.publishers):
+            self._pubs["new"] = self._socket(zmq.XPUB, SNDHWM=QUEUE_NEWEST, XPUB_VERBOSER=1)
         self._inbox = self._socket(zmq.SUB, RCVHWM=QUEUE_EVERY)
         for kind, entry in TOPICS.items():
             if self.name in entry.inboxes:
                 self._inbox.subscribe(topic(kind))
-        self._pub.bind(endpoint(self.runtime, self.name, "pub"))
-        self._inbox.bind(endpoint(self.runtime, self.name, "in"))
+        for side, socket in {**self._pubs, "in": self._inbox}.items():
+            socket.bind(endpoint(self.runtime, self.name, side))
 
     def _socket(self, kind: int, **settings: int) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
@@ -92,7 +99,7 @@ class Bus:
             for publisher in TOPICS[kind].publishers:
                 if publisher == self.name:
                     continue
-                address = endpoint(self.runtime, publisher, "pub")
+                address = endpoint(self.runtime, publisher, _side(kind))
                 if (socket, address) not in self._connected:
                     socket.connect(address)
                     self._connected.add((socket, address))
@@ -114,8 +121,9 @@ class Bus:
             for bound in (self._inbox, self._every):
                 if bound is not None and bound in ready:
                     self._take(bound)
-            if self._pub in ready:
-                self._resend()
+            for pub in self._pubs.values():
+                if pub in ready:
+                    self._resend(pub)
             if not self._arrived and (any(isinstance(fd, int) for fd in ready) or left == 0.0):
                 return None
         return self._arrived.popleft()
@@ -147,54 +155,60 @@ class Bus:
 
     def publish(self, message: Message, payload: Any = None) -> None:
         """Put a message on the bus for whoever listens; ``payload`` is any contiguous buffer."""
-        if self._pub is None or self.name not in TOPICS[type(message)].publishers:
+        if not self.name or self.name not in TOPICS[type(message)].publishers:
             raise BusError(f"{self.name or 'a client'} does not publish {type(message).__name__} (see TOPICS)")
+        self._pubs[_side(type(message))].send_multipart(self.wire.pack(message, payload))
         if TOPICS[type(message)].resend:
             self._last[_key(message)] = (message, payload)
-        self._pub.send_multipart(self.wire.pack(message, payload))
 
     def wanted(self, kind: type[Message]) -> bool:
         """Is anybody subscribed to this type? (Known as far as ``receive`` has run.)"""
         return self._subscribed[topic(kind)] > 0
 
-    def _resend(self) -> None:
-        assert self._pub is not None
+    def _resend(self, pub: "zmq.Socket[bytes]") -> None:
         while True:
             try:
-                event = self._pub.recv(zmq.NOBLOCK)
+                event = pub.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
             subscribed, name = event[:1] == b"\x01", event[1:]
             self._subscribed[name] += 1 if subscribed else -1
             for (kind, _), (message, payload) in list(self._last.items()) if subscribed else []:
                 if topic(kind) == name:
-                    self._pub.send_multipart(self.wire.pack(message, payload))
+                    pub.send_multipart(self.wire.pack(message, payload))
 
     # --- inboxes ---
 
     def send(self, message: Message, payload: Any = None, timeout_s: float = 5.0) -> None:
-        """Send to every inbox that TOPICS names for this type. Raises BusError if one cannot be reached in time."""
-        for service in TOPICS[type(message)].inboxes:
-            box = self._outbox(service, type(message), timeout_s)
-            box.send_multipart(self.wire.pack(message, payload))
+        """Send to every inbox that TOPICS names for this type; to none (BusError) if one is not there in time."""
+        kind, deadline = type(message), time.monotonic() + timeout_s
+        if not TOPICS[kind].inboxes:
+            raise BusError(f"no service takes {kind.__name__} in its inbox (see TOPICS)")
+        boxes = {service: self._outbox(service, kind, deadline) for service in TOPICS[kind].inboxes}
+        for service, box in boxes.items():
+            box.send_multipart(self.wire.pack(message, payload, to=service))
 
-    def _outbox(self, service: str, kind: type[Message], timeout_s: float) -> "zmq.Socket[bytes]":
-        """An XPUB hears when the inbox has subscribed; only then is anything sent: nothing is lost to a late joiner."""
+    def _outbox(self, service: str, kind: type[Message], deadline: float) -> "zmq.Socket[bytes]":
+        """An XPUB hears when the inbox has subscribed; only then is anything sent: nothing is lost to a late joiner.
+
+        libzmq subscribes at a new connection when the service next looks at its inbox: a busy one keeps us waiting.
+        """
         box = self._outboxes.get(service)
         if box is None:
             box = self._outboxes[service] = self._socket(zmq.XPUB, SNDHWM=QUEUE_EVERY)
             box.connect(endpoint(self.runtime, service, "in"))
         known = self._inboxes_seen.setdefault(service, Counter())
-        deadline = time.monotonic() + timeout_s
         while True:
-            wait = 0 if known[topic(kind)] else max(0, int((deadline - time.monotonic()) * 1000))
+            wait = 0 if known[topic(kind)] else max(0, math.ceil((deadline - time.monotonic()) * 1000))
             if box.poll(wait):
                 event = box.recv()
                 known[event[1:]] = int(event[:1] == b"\x01")
             elif known[topic(kind)]:
                 return box
             elif time.monotonic() >= deadline:
-                raise BusError(f"{service} does not take messages in {self.runtime}: is the daemon running?")
+                pid = holder(self.runtime / f"{service}.lock")
+                why = f"process {pid} is busy, stopped or starting" if pid else "is the daemon running?"
+                raise BusError(f"{service} does not take messages in {self.runtime}: {why}")
 
     # --- waiting ---
 
@@ -212,18 +226,22 @@ class Bus:
         """Close the sockets and remove this service's files."""
         self._context.destroy(linger=200)
         if self._lock is not None:
-            for suffix in ("pub", "in"):
-                (self.runtime / f"{self.name}.{suffix}").unlink(missing_ok=True)
+            for side in SIDES:
+                (self.runtime / f"{self.name}.{side}").unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
 
 
 def endpoint(runtime: Path, name: str, side: str) -> str:
-    """The address of a service's ``pub`` or ``in`` socket. Raises BusError where the path is too long for a socket."""
+    """The address of one of a service's sockets. Raises BusError where the path is too long for a socket."""
     path = runtime / f"{name}.{side}"
     if len(os.fsencode(path)) > PATH_LIMIT:
         raise BusError(f"the runtime directory's path is too long for a socket ({path}); use a shorter one (--runtime)")
     return f"ipc://{path}"
+
+
+def _side(kind: type[Message]) -> str:
+    return "new" if TOPICS[kind].newest else "pub"
 
 
 def _key(message: Message) -> tuple[type[Message], Any]:

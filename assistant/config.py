@@ -105,6 +105,8 @@ class Config:
                 self._merge(value, target[key], layer, dotted + ".")
             else:
                 target[key] = value
+                for gone in [known for known in self.origin if known.startswith(dotted + ".")]:
+                    del self.origin[gone]  # a table was replaced by something else
             self.origin[dotted] = layer
 
     def _type(self, section: str, kind: type[Settings]) -> Settings:
@@ -129,8 +131,8 @@ class Config:
         """The key and file of a value that msgspec refused; it ends its message with ` - at `$.key``."""
         inner = error.rpartition("`$")[2].rstrip("`").strip(".") if "`$" in error else ""
         dotted = f"{section}.{inner}" if inner else section
-        origins = [layer for key, layer in self.origin.items() if key == dotted or key.startswith(dotted + ".")]
-        return dotted, origins[-1] if origins else self.origin.get(section, "default")
+        known = dotted.partition("[")[0]  # an element of a list comes from where the list does
+        return dotted, self.origin.get(known) or self.origin.get(section, "default")
 
 
 def load(schema: Mapping[str, type[Settings]], profile: str = "", board: str = "", sets: Sequence[str] = ()) -> Config:
@@ -168,7 +170,7 @@ def find(folder: str, name: str) -> Path:
 def read(path: Path) -> Layer:
     """One TOML file. Raises ConfigError for one that cannot be read."""
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

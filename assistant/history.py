@@ -11,6 +11,8 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+BUSY_S = 0.2  # how long a locked database may hold up an answer
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     conversation TEXT NOT NULL,
@@ -28,16 +30,19 @@ class History:
 
     def __init__(self, path: Path | None, keep_days: float, wall: Callable[[], float] = time.time) -> None:
         """``path`` None keeps nothing on disk. A corrupt file is kept aside and a new one begun."""
-        self.trouble = ""
+        self._loss = self._failure = ""
         self._wall, self._boot = wall, boot_id()
         self._db: sqlite3.Connection | None = None
         if path is None:
             return
         try:
             self._db = self._open(path)
+        except (sqlite3.OperationalError, OSError) as error:  # locked, read-only, disk full: the file itself is sound
+            self._complain(f"{path} cannot be opened ({error}); the conversation is kept in memory only")
         except sqlite3.DatabaseError as error:
             aside = path.with_name(f"{path.name}.bad-{int(wall())}")
-            self._complain(f"{path} cannot be used ({error}); it is kept aside as {aside.name}")
+            self._loss = f"{path} cannot be used ({error}); it is kept aside as {aside.name}"
+            log.error("%s", self._loss)
             try:
                 path.replace(aside)
                 self._db = self._open(path)
@@ -45,6 +50,11 @@ class History:
                 self._complain(f"{path}: no history is kept ({second})")
         if self._db is not None:
             self._try("DELETE FROM turns WHERE wall < ?", (wall() - keep_days * 86_400,))
+
+    @property
+    def trouble(self) -> str:
+        """What health should say of the history; "" while all is well."""
+        return self._failure or self._loss
 
     def put(self, conversation: str, start: int, record: bytes) -> None:
         """Write a turn, or write it again with what became of it."""
@@ -74,7 +84,7 @@ class History:
 
     def _open(self, path: Path) -> sqlite3.Connection:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         path.chmod(0o600)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
@@ -87,14 +97,14 @@ class History:
             return
         try:
             self._db.execute(statement, values)
-            self.trouble = ""
+            self._failure = ""
         except sqlite3.Error as error:
             self._complain(f"the history cannot be written ({error}); the conversation goes on in memory")
 
     def _complain(self, text: str) -> None:
-        if text != self.trouble:
+        if text != self._failure:
             log.error("%s", text)
-        self.trouble = text
+        self._failure = text
 
 
 def boot_id() -> str:

@@ -314,7 +314,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     inboxes: tuple[str, ...] = ()
     newest: bool = False  # only the newest counts: older ones waiting in a queue are skipped
     resend: bool = False  # the last value (one a key) is re-sent to a new subscriber
-    key: str = ""  # field that tells values to re-send apart
+    key: str = ""  # field that tells apart values of which each has a newest, or is re-sent
     period_s: float = 0.0  # for periodic ones: silence for several periods is noticed
 
 
@@ -327,7 +327,7 @@ TOPICS: dict[type[Message], Topic] = {
     Heard: Topic(publishers=("microphone",)),
     SpeechDropped: Topic(publishers=("microphone",)),
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
-    Frame: Topic(publishers=("camera",), newest=True),
+    Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
     Look: Topic(publishers=("dialogue",)),
     Embedding: Topic(publishers=("vision",)),

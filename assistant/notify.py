@@ -4,22 +4,50 @@ The first is the sd_notify protocol, for systemd and our supervisor alike; sourc
 ``NAME=value`` lines goes to the socket that $NOTIFY_SOCKET names ("@" = abstract).
 """
 
+import contextlib
 import os
 import select
 import socket
-from collections.abc import Mapping
+import stat
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 LIFELINE = "ASSISTANT_LIFELINE"  # number of a pipe's descriptor whose other end closes when our starter is gone
 
 
 def lifeline(environ: Mapping[str, str] = os.environ) -> int | None:
-    """The descriptor to watch, where the starter gave one."""
-    return int(environ[LIFELINE]) if environ.get(LIFELINE, "").isdigit() else None
+    """The descriptor to watch, where the starter gave one (a grandchild inherits the variable, not the pipe)."""
+    if not environ.get(LIFELINE, "").isdigit():
+        return None
+    fd = int(environ[LIFELINE])
+    try:
+        return fd if stat.S_ISFIFO(os.fstat(fd).st_mode) else None
+    except OSError:
+        return None
 
 
 def cut(fd: int) -> bool:
     """Is the starter at the other end of the lifeline gone? (Nothing is ever written to it.)"""
     return bool(select.select([fd], [], [], 0)[0])
+
+
+def last_resort(fd: int, patience_s: float, leftovers: Iterable[Path]) -> None:
+    """End this process some time after its starter has gone, even if its loop hangs: nothing outlives the starter.
+
+    The one thing that cannot be left to the loop. It shares nothing with it, and says nothing for it.
+    """
+
+    def wait() -> None:
+        select.select([fd], [], [])
+        time.sleep(patience_s)
+        for path in leftovers:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="last-resort", daemon=True).start()
 
 
 class Notifier:
@@ -33,7 +61,8 @@ class Notifier:
     def tell(self, **fields: str | int) -> None:
         if self._socket is None:
             return
-        text = "\n".join(f"{name}={value}" for name, value in fields.items())
+        # A value is one line: the rest of an error's text must not read as fields of its own.
+        text = "\n".join(f"{name}={' '.join(str(value).splitlines())}" for name, value in fields.items())
         try:
             self._socket.sendto(text.encode(), socket.MSG_DONTWAIT, self._address)
         except OSError:

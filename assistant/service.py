@@ -21,11 +21,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from assistant.bus import Bus
+from assistant.bus import SIDES, Bus
 from assistant.config import ConfigError, Settings, from_resolved
 from assistant.lock import Held, Lock
 from assistant.messages import Heartbeat, Message
-from assistant.notify import Notifier, cut, lifeline
+from assistant.notify import Notifier, cut, last_resort, lifeline
 from assistant.wire import BusError, Received
 
 log = logging.getLogger("assistant")
@@ -33,6 +33,7 @@ log = logging.getLogger("assistant")
 BEAT_S = 1.0
 SUPERVISOR_LOCK, RESOLVED = "supervisor.lock", "settings.json"  # in the runtime directory
 EXIT_CONFIG = 78  # EX_CONFIG: trying again without a change is of no use
+ORPHAN_S = 3.0  # a service whose starter is gone ends within this time, whatever it is doing
 
 
 class Unfit(Exception):
@@ -72,7 +73,7 @@ class Service:
         received = self.bus.receive(min(timeout_s, BEAT_S))
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
-        if received is None and self._orphaned():
+        if self.running and self._lifeline is not None and cut(self._lifeline):
             log.warning("the supervisor is gone; stopping")
             self.running = False
         return received
@@ -123,19 +124,14 @@ class Service:
         self.publish(Heartbeat(state=self._state, detail=self._detail, figures=figures))
         self._notifier.tell(WATCHDOG=1)
 
-    def _orphaned(self) -> bool:
-        return self._lifeline is not None and cut(self._lifeline)
-
     def close(self) -> None:
         self.be("stopping")
         self.bus.close()
-        if self._orphaned():
-            sweep(self.bus.runtime)
 
 
 def sweep(runtime: Path) -> None:
     """Remove what a supervisor that was killed left behind, unless a new one has taken over."""
-    with contextlib.suppress(Held):
+    with contextlib.suppress(Held, FileNotFoundError):
         lock = Lock(runtime / SUPERVISOR_LOCK)
         (runtime / RESOLVED).unlink(missing_ok=True)
         lock.release()
@@ -151,41 +147,57 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--settings", type=Path, required=True, help="the resolved settings (JSON)")
     parser.add_argument("--runtime", type=Path, required=True, help="directory of the sockets")
     parser.add_argument("--state", type=Path, required=True, help="directory for what outlives the process")
+    parser.add_argument("--module", help="what to import instead of assistant.services.NAME (a stand-in for a test)")
     asked = parser.parse_args(arguments)
     faulthandler.enable()
-    notifier = Notifier()
+    starter = lifeline()
+    if starter is not None:
+        mine = [asked.runtime / f"{asked.name}.{suffix}" for suffix in (*SIDES, "lock")]
+        last_resort(starter, ORPHAN_S, mine)
     try:
-        module = importlib.import_module(f"assistant.services.{asked.name}")
-        everything = msgspec.json.decode(asked.settings.read_bytes())
+        return _start(asked, Notifier())
+    finally:
+        if starter is not None and cut(starter):
+            sweep(asked.runtime)
+
+
+def _start(asked: argparse.Namespace, notifier: Notifier) -> int:
+    try:
+        module = importlib.import_module(asked.module or f"assistant.services.{asked.name}")
+        everything = msgspec.json.decode(asked.settings.read_bytes(), type=dict[str, Any])
         kind: type[Settings] = module.Settings
         settings = from_resolved(everything, asked.name, kind)
         logs(everything.get("log", {}).get("level", "info"), asked.name)
         bus = Bus(asked.runtime, asked.name)
-    except (ConfigError, BusError, Held, OSError, ImportError, msgspec.DecodeError) as error:
-        return _give_up(asked.name, notifier, error)
+    except (ConfigError, BusError, OSError, ImportError, msgspec.DecodeError) as error:
+        return _give_up(asked.name, notifier, error, EXIT_CONFIG)
+    except Held as error:  # the other one may be on its way out: trying again can help
+        return _give_up(asked.name, notifier, error, 1)
     return _run(module, settings, Service(bus, notifier, asked.state), notifier)
 
 
 def _run(module: ModuleType, settings: Settings, service: Service, notifier: Notifier) -> int:
     signal.signal(signal.SIGTERM, service.stop)
     signal.signal(signal.SIGINT, service.stop)
+    failure: Exception | None = None
     try:
         module.run(service, settings)
     except Unfit as error:
-        return _give_up(service.name, notifier, error)
+        failure = error
     except Exception as error:
         log.exception("failed")
-        notifier.tell(STATUS=f"failed: {error}")
-        return 1
+        failure = error
     finally:
-        service.close()
-    return 0
+        service.close()  # before the failure is told: of all that is told, the last status is the one that is shown
+    if failure is None:
+        return 0
+    return _give_up(service.name, notifier, failure, EXIT_CONFIG if isinstance(failure, Unfit) else 1)
 
 
-def _give_up(name: str, notifier: Notifier, error: Exception) -> int:
+def _give_up(name: str, notifier: Notifier, error: Exception, code: int) -> int:
     print(f"{name}: {error}", file=sys.stderr)
     notifier.tell(STATUS=f"failed: {error}")
-    return EXIT_CONFIG
+    return code
 
 
 def logs(level: str, name: str) -> None:

@@ -16,18 +16,22 @@ from typing import Any
 
 import msgspec
 
+from assistant.bus import SIDES
 from assistant.config import Settings
 from assistant.core.restarts import Restarts
 from assistant.lock import Lock, holder
 from assistant.messages import SERVICES
 from assistant.notify import Notifier, cut, lifeline
 from assistant.nursery import Child, Nursery
-from assistant.service import EXIT_CONFIG, RESOLVED, SUPERVISOR_LOCK
+from assistant.service import EXIT_CONFIG, ORPHAN_S, RESOLVED, SUPERVISOR_LOCK
 
 log = logging.getLogger(__name__)
 
 # Ears and eyes first, so that nothing new begins; the mouth last, so that it can finish its last block.
 STOP_ORDER = ("microphone", "camera", "dialogue", "vision", "speaker")
+
+IMPORTING_S = 60.0  # until a new process says otherwise it is importing
+STALLED_S = 1.0  # this process itself was stopped, or its machine paused
 
 
 class Supervision(Settings, frozen=True, kw_only=True):
@@ -44,9 +48,16 @@ class Supervisor:
     """``run`` returns an exit code: 0 asked to stop, 1 a service died too often, 78 settings are not in order."""
 
     def __init__(
-        self, settings: Supervision, resolved: Mapping[str, Any], runtime: Path, state: Path, say: Callable[[str], None]
+        self,
+        settings: Supervision,
+        resolved: Mapping[str, Any],
+        runtime: Path,
+        state: Path,
+        say: Callable[[str], None],
+        modules: Mapping[str, str] | None = None,
     ) -> None:
-        self._settings, self._resolved, self._say = settings, resolved, say
+        """``modules``: what is imported instead of assistant.services.NAME."""
+        self._settings, self._resolved, self._say, self._modules = settings, resolved, say, modules or {}
         self._runtime, self._state = runtime, state
         self._notifier = Notifier()
         self._nursery = Nursery()
@@ -60,27 +71,40 @@ class Supervisor:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> int:
+        """Raises Held where another supervisor, or a service that is none of ours, uses the runtime directory."""
+        self._hear_signals()
         self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = Lock(self._runtime / SUPERVISOR_LOCK)
-        began = time.monotonic()
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._nursery.close)
+            # A service that lost its supervisor takes this lock for a moment, to remove what was left.
+            undo.callback(Lock(self._runtime / SUPERVISOR_LOCK, patience_s=0.2).release)
+            self._await_orphans()
+            undo.callback(self._clean)
+            undo.callback(self._stop_all)
             self._prepare()
-            for name in self._settings.services:
-                self._start(name)
-            while not self._stopping:
-                was_ready = len(self._ready) == len(self._settings.services)
-                self._step()
-                if not was_ready and len(self._ready) == len(self._settings.services) and not self._stopping:
-                    self._say(f"ready in {time.monotonic() - began:.1f} s")
-                    self._notifier.tell(READY=1, STATUS="ready")
-        finally:
-            self._stop_all()
-            self._clean()
-            lock.release()
+            self._watch_over()
         return self._exit
 
     def stop(self, *_: Any) -> None:
         self._stopping = True
+
+    def _watch_over(self) -> None:
+        began, told = time.monotonic(), "ready in {:.1f} s"
+        for name in self._settings.services:
+            self._start(name)
+        while not self._stopping:
+            was_ready = len(self._ready) == len(self._settings.services)
+            self._step()
+            if not was_ready and len(self._ready) == len(self._settings.services) and not self._stopping:
+                self._say(told.format(time.monotonic() - began))
+                self._notifier.tell(READY=1, STATUS="ready")
+                told = "ready again"
+
+    def _await_orphans(self) -> None:
+        """Services of a supervisor that was killed end by themselves; until then their names are taken."""
+        deadline = time.monotonic() + ORPHAN_S + 1.0
+        for name in SERVICES:
+            Lock(self._runtime / f"{name}.lock", patience_s=max(0.0, deadline - time.monotonic())).release()
 
     def _prepare(self) -> None:
         self._clean()
@@ -88,6 +112,8 @@ class Supervisor:
         path = self._runtime / RESOLVED
         path.touch(mode=0o600)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self._resolved), indent=1))
+
+    def _hear_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self.stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -100,14 +126,17 @@ class Supervisor:
         command = [sys.executable, "-m", "assistant.services", name]
         command += ["--settings", str(self._runtime / RESOLVED), "--runtime", str(self._runtime)]
         command += ["--state", str(self._state)]
+        command += ["--module", self._modules[name]] if name in self._modules else []
         self._nursery.start(name, command)
-        self._silent_after[name] = time.monotonic() + 60.0  # until it says otherwise it is importing
+        self._silent_after[name] = time.monotonic() + IMPORTING_S
 
     def _step(self) -> None:
         now = time.monotonic()
         timeout = min([0.5, *(max(0.0, due - now) for due in self._due.values())])
         for child, fields in self._nursery.wait(timeout):
             self._note(child, fields)
+        if time.monotonic() - now > timeout + STALLED_S:  # whoever stopped us may have stopped them as well
+            self._silent_after = {name: time.monotonic() + self._settings.watchdog_s for name in self._silent_after}
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
         if self._lifeline is not None and cut(self._lifeline):
@@ -125,7 +154,8 @@ class Supervisor:
                 self._silent_after[name] = now + 5.0
 
     def _note(self, child: Child, fields: Mapping[str, str]) -> None:
-        extra = int(fields.get("EXTEND_TIMEOUT_USEC", "0")) / 1e6
+        microseconds = fields.get("EXTEND_TIMEOUT_USEC", "0")
+        extra = int(microseconds) / 1e6 if microseconds.isdecimal() else 0.0
         if "WATCHDOG" in fields or extra:
             self._silent_after[child.name] = time.monotonic() + self._settings.watchdog_s + extra
         if "READY" in fields:
@@ -156,12 +186,11 @@ class Supervisor:
         order += [name for name in self._nursery.children if name not in order]
         for name in order:
             self._nursery.stop(name, self._settings.stop_patience_s)
-        self._nursery.close()
 
     def _clean(self) -> None:
         """Remove what a service that was killed left behind; the supervisor's lock says that none is running."""
         for name in SERVICES:
-            for suffix in ("pub", "in", "lock"):
+            for suffix in (*SIDES, "lock"):
                 (self._runtime / f"{name}.{suffix}").unlink(missing_ok=True)
         (self._runtime / RESOLVED).unlink(missing_ok=True)
 

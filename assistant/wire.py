@@ -14,6 +14,8 @@ from assistant.messages import BY_NAME, MESSAGE_LIMIT, PAYLOAD_LIMIT, TOPICS, VE
 
 log = logging.getLogger(__name__)
 
+REMEMBERED = 4096  # streams (sender, topic, inbox) whose gaps are counted; every short-lived client is a sender
+
 
 class BusError(Exception):
     """The bus cannot be used as asked; the text names the thing and the mend."""
@@ -25,8 +27,9 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True):
     version: int
     sender: str
     epoch: int  # when the sender started: its sequence numbers count within this
-    sequence: int  # per topic, from 0: a hole means that messages were lost
+    sequence: int  # per topic and inbox, from 0: a hole means that messages were lost
     sent_at: int  # CLOCK_MONOTONIC ns
+    to: str = ""  # the inbox that it was sent to; "": published
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -42,27 +45,25 @@ class Wire:
 
     def __init__(self, sender: str, clock: Callable[[], int]) -> None:
         self._sender, self._clock, self._epoch = sender, clock, clock()
-        self._sequence: Counter[str] = Counter()
+        self._sequence: Counter[tuple[str, str]] = Counter()
         self._encode = msgspec.msgpack.Encoder().encode
         self._stamp = msgspec.msgpack.Decoder(Stamp)
-        self._bodies = {name: msgspec.msgpack.Decoder(kind) for name, kind in BY_NAME.items()}
-        self._seen: dict[tuple[str, str], tuple[int, int]] = {}
+        self._bodies = {topic(kind): msgspec.msgpack.Decoder(kind) for kind in TOPICS}
+        self._seen: dict[tuple[str, str, str], tuple[int, int]] = {}
         self.refused: Counter[str] = Counter()  # why -> how many messages
         self.gaps = 0  # messages that were sent to us and never arrived
 
-    def pack(self, message: Message, payload: Any) -> list[Any]:
+    def pack(self, message: Message, payload: Any, to: str = "") -> list[Any]:
         name = type(message).__name__
         body = self._encode(message)
         if len(body) > MESSAGE_LIMIT:
             raise BusError(f"{name} encodes to {len(body)} bytes; at most {MESSAGE_LIMIT}: large data is a payload")
-        stamp = Stamp(VERSION, self._sender, self._epoch, self._sequence[name], self._clock())
-        self._sequence[name] += 1
+        if payload is not None and memoryview(payload).nbytes > PAYLOAD_LIMIT:
+            raise BusError(f"{name} carries {memoryview(payload).nbytes} bytes; at most {PAYLOAD_LIMIT}")
+        stamp = Stamp(VERSION, self._sender, self._epoch, self._sequence[to, name], self._clock(), to)
+        self._sequence[to, name] += 1
         parts = [topic(type(message)), self._encode(stamp), body]
-        if payload is not None:
-            if memoryview(payload).nbytes > PAYLOAD_LIMIT:
-                raise BusError(f"{name} carries {memoryview(payload).nbytes} bytes; at most {PAYLOAD_LIMIT}")
-            parts.append(payload)
-        return parts
+        return parts if payload is None else [*parts, payload]
 
     def unpack(self, parts: Sequence[memoryview]) -> Received | None:
         """The message, or None for one that is malformed, too large or of another version (counted, logged once)."""
@@ -80,8 +81,9 @@ class Wire:
     def _read(self, parts: Sequence[memoryview]) -> Received:
         if not 3 <= len(parts) <= 4:
             raise _Unreadable("malformed", f"a message of {len(parts)} parts")
-        name = bytes(parts[0][:64]).rstrip(b"|").decode("ascii", "replace")
-        if name not in self._bodies:
+        named = bytes(parts[0][:64])
+        name = named.rstrip(b"|").decode("ascii", "replace")
+        if named not in self._bodies:
             raise _Unreadable("unknown", f"topic {name!r}")
         if len(parts[2]) > MESSAGE_LIMIT or (len(parts) == 4 and len(parts[3]) > PAYLOAD_LIMIT):
             raise _Unreadable("oversized", name)
@@ -89,15 +91,18 @@ class Wire:
             stamp = self._stamp.decode(parts[1])
             if stamp.version != VERSION:
                 raise _Unreadable("version", f"{name} {stamp.version} from {stamp.sender!r}; this is {VERSION}")
-            return Received(self._bodies[name].decode(parts[2]), stamp, parts[3] if len(parts) == 4 else b"")
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return Received(self._bodies[named].decode(parts[2]), stamp, parts[3] if len(parts) == 4 else b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: nested without end
             raise _Unreadable("malformed", f"{name}: {error}") from error
 
     def _count_gap(self, name: str, stamp: Stamp) -> None:
-        epoch, last = self._seen.get((stamp.sender, name), (stamp.epoch, stamp.sequence - 1))
+        stream = stamp.sender, name, stamp.to
+        epoch, last = self._seen.pop(stream, (stamp.epoch, stamp.sequence - 1))
         if epoch == stamp.epoch and stamp.sequence > last + 1 and not TOPICS[BY_NAME[name]].newest:
             self.gaps += stamp.sequence - last - 1
-        self._seen[stamp.sender, name] = (stamp.epoch, stamp.sequence)
+        self._seen[stream] = (stamp.epoch, stamp.sequence)
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]  # the one that was silent for longest
 
 
 class _Unreadable(Exception):

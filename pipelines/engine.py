@@ -42,8 +42,7 @@ def find(role: str, name: str) -> type[Any]:
         return _attribute(_import(role, name, module_name), class_name, role, name)
     for entry in entry_points(group=f"edge_assistant.{role}"):
         if entry.name == name:
-            found: type[Any] = entry.load()
-            return found
+            return _attribute(_import(role, name, entry.module), entry.attr, role, name)
     known = names(role)
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)

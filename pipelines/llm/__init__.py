@@ -6,7 +6,7 @@ stops the engine by closing the iterator, between two chunks of prefill or two t
 valid: it holds exactly what it computed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Literal, Protocol, cast
 
 import msgspec
@@ -87,11 +87,13 @@ class LanguageModel(Protocol):
     def count(self, conversation: Sequence[Message]) -> int:
         """How many prompt tokens the conversation renders to, pictures included, generation prompt included."""
 
-    def reply(self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live") -> Iterator[Event]:
+    def reply(
+        self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live"
+    ) -> Generator[Event, None, None]:
         """Prefill what is not cached, then generate. ``owner`` names whose slot it is; `live` is not evicted by others
         where there is more than one slot. Raises PromptTooLong, or EngineError for rows of a wrong width."""
 
-    def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Iterator[Prefilled]:
+    def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Generator[Prefilled, None, None]:
         """Compute the conversation (without a generation prompt) into the owner's slot ahead of its use."""
 
 

@@ -1,0 +1,92 @@
+"""What ``ask`` and ``chat`` share: which daemon they talk to, and the figures of an answer."""
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from assistant import client, paths
+from assistant.client import Client, Unavailable
+from assistant.commands import FAILED, OK, USAGE, Failure, _settings
+from assistant.messages import PictureBound, ReplyEnded, TurnStarted
+from assistant.wire import Received
+
+QUIET = "log.level=warning"  # a private daemon's log would stand between the lines of the conversation
+BAD_ENDS = ("lost", "error")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    _settings.arguments(parser, "camera-qa")
+    parser.add_argument("--runtime", type=Path, default=None, help=f"where a daemon may run ({paths.runtime()})")
+
+
+@contextlib.contextmanager
+def connected(asked: argparse.Namespace, conversation: str) -> Iterator[Client]:
+    """A client of the daemon that runs, or of a private one. Raises Failure when there is none to be had."""
+    try:
+        with client.found(asked.runtime or paths.runtime(), asked.profile, asked.board, [QUIET, *asked.set]) as runtime:
+            one = Client(runtime, conversation)
+            try:
+                one.await_ready(("dialogue", "camera", "vision"))
+                yield one
+            finally:
+                one.close()
+    except Unavailable as error:
+        raise Failure(str(error), error.code) from error
+
+
+def picture(path: Path) -> bytes:
+    """The bytes of a picture file. Raises Failure."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Failure(f"{path} cannot be read ({error.strerror}); check the path", USAGE) from error
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """An answer with its figures. Times in milliseconds; ``picture_age_ms`` None: answered without a picture."""
+
+    question: str
+    answer: str = ""
+    finish_reason: str = ""
+    detail: str = ""
+    camera: str | None = None
+    frame_seq: int | None = None
+    picture_age_ms: float | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    total_ms: float = 0.0
+
+    @property
+    def code(self) -> int:
+        return FAILED if self.finish_reason in BAD_ENDS else OK
+
+    def figures(self) -> str:
+        """One line for people."""
+        seen = "no picture" if self.picture_age_ms is None else f"picture {self.picture_age_ms:.0f} ms old"
+        computed = self.prompt_tokens - self.cached_tokens
+        tokens = f"{computed} tokens computed, {self.cached_tokens} from cache, {self.completion_tokens} generated"
+        ended = "" if self.finish_reason == "stop" else f" · {self.finish_reason}"
+        return f"{seen} · {tokens} · {self.total_ms:.0f} ms{ended}"
+
+
+def answer(question: str, messages: Sequence[Received]) -> Answer:
+    """Fold the messages of a turn into its answer."""
+    found = Answer(question=question)
+    asked_at = 0
+    for received in messages:
+        match received.message:
+            case TurnStarted(last_sample_at=at):
+                asked_at = at
+            case PictureBound() as bound:
+                found.camera, found.frame_seq = bound.camera, bound.frame_seq
+                found.picture_age_ms = max(0.0, (asked_at - bound.verified_at) / 1e6) if asked_at else None
+            case ReplyEnded(usage=usage) as ended:
+                found.answer, found.finish_reason, found.detail = ended.text, ended.reason, ended.detail
+                found.prompt_tokens, found.cached_tokens = usage.prompt_tokens, usage.cached_tokens
+                found.completion_tokens = usage.completion_tokens
+                found.total_ms = (received.stamp.sent_at - asked_at) / 1e6 if asked_at else 0.0
+    return found

@@ -1,0 +1,50 @@
+"""Start the daemon of a profile in the foreground: every service a process of its own, until Ctrl-C or SIGTERM."""
+
+import argparse
+import shutil
+import sys
+
+from assistant import paths
+from assistant.commands import SETTINGS, UNAVAILABLE, USAGE, Failure, _settings
+from assistant.config import ConfigError
+from assistant.lock import Held
+from assistant.notify import Notifier
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    _settings.arguments(parser, "camera-qa")
+    _settings.directories(parser)
+    # For daemons that a command starts for itself: whatever becomes of that command, nothing of it stays.
+    parser.add_argument("--ephemeral", action="store_true", help=argparse.SUPPRESS)
+
+
+def run(asked: argparse.Namespace) -> int:
+    if asked.ephemeral and not (asked.runtime and asked.state):
+        raise Failure("--ephemeral removes the directories of --runtime and --state; name both", USAGE)
+    try:
+        return _supervise(asked)
+    except (ConfigError, Held) as error:
+        if not asked.ephemeral:
+            raise
+        Notifier().tell(STATUS=f"failed: {error}")  # the command that started us tells it
+        return SETTINGS if isinstance(error, ConfigError) else UNAVAILABLE
+    finally:
+        if asked.ephemeral:
+            shutil.rmtree(asked.runtime, ignore_errors=True)
+            shutil.rmtree(asked.state, ignore_errors=True)
+
+
+def _supervise(asked: argparse.Namespace) -> int:
+    from assistant.service import logs
+    from assistant.supervisor import Supervision, Supervisor
+
+    found = _settings.load(asked)
+    _settings.services(found)
+    logs(found.section("log", _settings.Log).level, "supervisor")
+    return Supervisor(
+        found.section("supervisor", Supervision),
+        found.resolved(),
+        asked.runtime or paths.runtime(),
+        asked.state or paths.state(),
+        say=(lambda _: None) if asked.ephemeral else (lambda text: print(text, file=sys.stderr, flush=True)),
+    ).run()

@@ -1,0 +1,209 @@
+"""Where speech begins and ends in a stream of frames, each with its probability of speech; or what a button says.
+
+Time is the frames' own: nothing happens between two frames. An utterance is Started, and then either Ended or Dropped;
+never two are open. The audio of one is every sample from ``Started.audio_from`` to ``Ended.audio_until``: keep the last
+``Settings.reach_ms`` of sound in a ring, copy from there at Started, go on with each new frame until the end. No
+sample belongs to two utterances.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+MS = 1_000_000  # ns
+
+_Positive = Annotated[int, msgspec.Meta(gt=0)]
+_Some = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All times in ms. The defaults were chosen on tests/speech with webrtcvad; see its README for the figures."""
+
+    hands_free: bool = True  # speech opens an utterance; False: only the button does
+    threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5  # from this probability on a frame is speech
+    start_ms: _Positive = 80  # this much speech …
+    window_ms: _Positive = 200  # … within this long opens an utterance (and later prolongs it)
+    hold_ms: _Positive = 600  # silence that ends it
+    min_speech_ms: _Some = 160  # less speech than this was a cough or a click: "too short"
+    max_speech_ms: _Positive = 15_000  # cut here, "too long"; what follows is the next utterance
+    pre_roll_ms: _Some = 500  # sound before the onset that is part of it: soft first sounds come before the decision
+    button_roll_ms: _Some = 200  # sound before the button went down: people begin to speak while they press
+
+    def __post_init__(self) -> None:
+        if self.start_ms > self.window_ms:
+            raise ValueError(f"start_ms = {self.start_ms} must not be more than window_ms = {self.window_ms}")
+        if self.min_speech_ms > self.max_speech_ms:
+            raise ValueError(f"min_speech_ms = {self.min_speech_ms} must not be more than max_speech_ms")
+
+    @property
+    def reach_ms(self) -> int:
+        """How far back from the newest frame ``Started.audio_from`` may lie."""
+        return self.window_ms + max(self.pre_roll_ms, self.button_roll_ms)
+
+
+class Started(msgspec.Struct, frozen=True):
+    at: int  # ns: start of the first frame of speech, or when the button went down; names the turn
+    audio_from: int  # ns: the first sample that belongs to it
+
+
+class Ended(msgspec.Struct, frozen=True):
+    at: int  # ns: of its Started
+    last_sample_at: int  # ns: end of the last frame that held speech (of the button's release if none did)
+    audio_until: int  # ns: end of the last frame that belongs to it
+    why: Literal["silence", "released", "too long"]
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    at: int  # ns: of its Started
+    last_sample_at: int
+    why: str  # "too short", or what the caller gave
+
+
+Event: TypeAlias = Started | Ended | Dropped
+
+
+class _Open(msgspec.Struct):
+    """The utterance that is open."""
+
+    at: int
+    last: int  # end of its last speech, ns
+    spoken: int = 0  # ns of speech in it
+    button: bool = False  # ends at the release, not at a silence
+
+
+class Endpointer:
+    """One stream of audio. Every method returns what it led to, oldest first."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._recent: deque[tuple[int, int, bool]] = deque()  # (start, end, speech) of the frames within the window
+        self._open: _Open | None = None
+        self._now: int | None = None  # end of the newest frame
+        self._free_from = 0  # audio before this belongs to an earlier utterance
+        self._held = False
+        self._release: int | None = None  # told, but its last frames have not come yet
+
+    @property
+    def open(self) -> bool:
+        """Whether an utterance is open."""
+        return self._open is not None
+
+    def frame(self, probability: float, start: int, length: int) -> list[Event]:
+        """The next frame: its probability of speech, its start and length in ns.
+
+        Frames come in order; a gap between them is silence. Raises ValueError for one that begins before the end of the
+        frame before it, or has no length.
+        """
+        if length <= 0 or (self._now is not None and start < self._now):
+            raise ValueError(f"a frame at {start} of {length} ns cannot follow one that ended at {self._now}")
+        return list(self._frame(probability >= self._settings.threshold, start, start + length))
+
+    def press(self, at: int) -> list[Event]:
+        """The button went down: an utterance opens, or the open one is the button's from now on."""
+        if self._held:
+            return []
+        self._held, self._release = True, None
+        if self._open is not None:
+            self._open.button = True
+            return []
+        return [self._start(_Open(at=at, last=at, button=True), self._settings.button_roll_ms)]
+
+    def release(self, at: int) -> list[Event]:
+        """The button went up: its utterance ends with the frame that reaches this time."""
+        if not self._held:
+            return []
+        self._held = False
+        if self._open is None:
+            return []
+        self._release = at
+        return list(self._released()) if self._now is not None and self._now >= at else []
+
+    def finish(self) -> list[Event]:
+        """The stream is over: an open utterance ends here. Another stream may follow."""
+        events: list[Event] = []
+        if self._open is not None:
+            events = list(self._end("released" if self._release is not None else "silence"))
+        self._recent.clear()
+        self._held, self._now, self._free_from = False, None, 0
+        return events
+
+    def drop(self, why: str) -> list[Event]:
+        """Give up the open utterance: muted, a reply begins … Sound up to now belongs to no later one."""
+        events = list(self._dropped(why)) if self._open is not None else []
+        self._recent.clear()
+        self._free_from = max(self._free_from, self._now or 0)
+        return events
+
+    def _frame(self, speech: bool, start: int, end: int) -> Iterator[Event]:
+        settings = self._settings
+        if self._silent(start):  # a gap between the frames may have been long enough
+            yield from self._end("silence")
+        self._recent.append((start, end, speech))
+        while self._recent[0][0] < end - settings.window_ms * MS:
+            self._recent.popleft()
+        self._now = end
+        if self._open is None and settings.hands_free and not self._held and self._evidence():
+            spoken = [(begin, stop) for begin, stop, spoke in self._recent if spoke]
+            yield self._start(_Open(at=spoken[0][0], last=spoken[-1][1], spoken=self._spoken()), settings.pre_roll_ms)
+        elif self._open is not None and speech:
+            self._open.spoken += end - start
+            # a click in the silence after the words is not speech that goes on
+            if start - self._open.last <= settings.window_ms * MS or self._evidence():
+                self._open.last = end
+        if self._release is not None and end >= self._release:
+            yield from self._released()
+        elif self._open is not None and end - self._open.at >= settings.max_speech_ms * MS:
+            yield from self._end("too long")
+        elif self._silent(end):
+            yield from self._end("silence")
+
+    def _evidence(self) -> bool:
+        """Whether the window holds enough speech to believe in it."""
+        return self._spoken() >= self._settings.start_ms * MS
+
+    def _spoken(self) -> int:
+        return sum(end - start for start, end, speech in self._recent if speech)
+
+    def _silent(self, now: int) -> bool:
+        """Whether an open utterance has been silent for long enough to end."""
+        return self._open is not None and not self._open.button and now - self._open.last >= self._settings.hold_ms * MS
+
+    def _start(self, utterance: _Open, roll_ms: int) -> Started:
+        self._open = utterance
+        utterance.at = max(utterance.at, self._free_from)
+        return Started(at=utterance.at, audio_from=max(utterance.at - roll_ms * MS, self._free_from))
+
+    def _released(self) -> Iterator[Event]:
+        assert self._open is not None
+        assert self._release is not None
+        if self._release - self._open.at < self._settings.min_speech_ms * MS:
+            yield from self._dropped("too short")
+        else:
+            yield from self._end("released")
+
+    def _end(self, why: Literal["silence", "released", "too long"]) -> Iterator[Event]:
+        utterance = self._open
+        assert utterance is not None
+        if not utterance.button and utterance.spoken < self._settings.min_speech_ms * MS:
+            yield from self._dropped("too short")
+            return
+        until = utterance.at if self._now is None else max(self._now, utterance.at)
+        last = utterance.last
+        if why == "released" and utterance.spoken == 0 and self._release is not None:
+            last = min(self._release, until)
+        self._close(until)
+        yield Ended(at=utterance.at, last_sample_at=last, audio_until=until, why=why)
+
+    def _dropped(self, why: str) -> Iterator[Event]:
+        assert self._open is not None
+        event = Dropped(at=self._open.at, last_sample_at=self._open.last, why=why)
+        self._close(self._now if self._now is not None else self._open.at)
+        yield event
+
+    def _close(self, until: int) -> None:
+        assert self._open is not None
+        self._free_from = max(self._free_from, until, self._open.at + 1)  # no two utterances start at the same time
+        self._open, self._release = None, None
+        self._recent.clear()

@@ -1,0 +1,129 @@
+"""Vision-language models as ONNX folders, on the CPU (onnxruntime, MIT; the models have licences of their own).
+
+Takes embeddings of pictures from the vision engine of the same folder. Keeps several KV caches side by side and
+continues whichever shares the longest prefix with the conversation, rows of pictures included.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Annotated, TypeAlias
+
+import msgspec
+import numpy as np
+
+from pipelines import engine
+from pipelines.llm import Capabilities, Ended, Event, Message, Prefilled, PromptTooLong, Sampling, Token
+from pipelines.llm._cache import Caches
+from pipelines.llm._decoder import Decoder
+from pipelines.llm._generation import Generation
+from pipelines.llm._prompt import Prompt, Prompts
+from pipelines.modelfolder import ModelFolder
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+NOTHING = np.empty(0, np.float32)
+
+
+class Options(engine.Options, frozen=True, kw_only=True):
+    model: str  # the folder
+    dtype: str = "auto"  # fp32, fp16, q8, q4 …: which of the graphs' files; auto: for each graph the best for a CPU
+    threads: Positive = 1
+    slots: Positive = 2  # KV caches side by side
+    context: Annotated[int, msgspec.Meta(ge=0)] = 0  # tokens, prompt and reply together; 0: all that the model allows
+    chunk: Positive = 64  # prompt tokens computed at a time; between two, a run can be stopped
+    live_pictures: Positive = 2  # pictures the prompt may hold
+
+
+class Engine:
+    Options: TypeAlias = Options
+
+    def __init__(self, options: Options) -> None:
+        """Raises EngineError for a folder or an option that is not in order."""
+        folder = ModelFolder(options.model)
+        allowed = folder.text.max_position_embeddings
+        if options.context > allowed:
+            raise engine.EngineError(f"context is {options.context}, but {folder.path} allows {allowed} tokens at most")
+        self._context = options.context or allowed
+        self._chunk = options.chunk
+        decoder = Decoder(folder, options.dtype, options.threads)
+        self._caches = Caches(decoder, options.slots, folder.config.image_token_id)
+        self._prompts = Prompts(folder, decoder.width, options.live_pictures)
+        self._ends = folder.ends()
+        self.capabilities = Capabilities(
+            wants="embeddings",
+            width=decoder.width,
+            context=self._context,
+            slots=options.slots,
+            live_pictures=options.live_pictures,
+        )
+        decoder.run(decoder.rows([0]), decoder.empty)  # the first run is slow: let it not be the user's
+
+    def count(self, conversation: Sequence[Message]) -> int:
+        return len(self._prompts.cells(conversation, generate=True))
+
+    def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Iterator[Prefilled]:
+        """Raises what reply() raises."""
+        prompt = self._prompts.build(conversation, generate=False)
+        self._check_room(len(prompt.cells), room=0)
+        return self._prefill(prompt, owner)
+
+    def reply(self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live") -> Iterator[Event]:
+        """Raises EngineError at once for what is wrong with the conversation, while iterating for a failed run."""
+        prompt = self._prompts.build(conversation, generate=True)
+        self._check_room(len(prompt.cells), room=1)
+        return self._reply(prompt, sampling, owner)
+
+    def _check_room(self, tokens: int, room: int) -> None:
+        if tokens + room > self._context:
+            raise PromptTooLong(f"the prompt has {tokens} tokens, which leaves no room in a context of {self._context}")
+
+    def _prefill(self, prompt: Prompt, owner: str) -> Iterator[Prefilled]:
+        lease = self._caches.lease(owner, prompt.cells, most=len(prompt.cells))
+        for part in lease.missing(prompt.cells, self._chunk):
+            lease.extend(part, prompt.rows, logits=False)
+            yield Prefilled(lease.held, len(prompt.cells))
+
+    def _reply(self, prompt: Prompt, sampling: Sampling, owner: str) -> Iterator[Event]:
+        prefill, decode, total = Stopwatch(), Stopwatch(), len(prompt.cells)
+        with prefill:
+            lease = self._caches.lease(owner, prompt.cells, most=total - 1)  # the last again, for its logits
+            cached, parts = lease.held, lease.missing(prompt.cells, self._chunk)
+        logits = NOTHING
+        for part in parts:
+            with prefill:
+                logits = lease.extend(part, prompt.rows, logits=part is parts[-1])
+            yield Prefilled(lease.held, total)
+
+        reply = Generation(self._prompts.tokens, self._ends, sampling, prompt.cells)
+        limit = min(sampling.max_tokens, self._context - total)
+        while reply.count < limit and not (reply.ended or reply.cut):
+            with decode:
+                token, text = reply.take(logits)
+            if text:
+                yield Token(text)
+            if not reply.cut:  # an end token belongs to the history, the token that completes a stop string does not
+                with decode:
+                    logits = lease.extend([token], prompt.rows)
+        if text := reply.rest():
+            yield Token(text)
+        yield Ended(
+            reason=reply.reason,
+            prompt_tokens=total,
+            cached_tokens=cached,
+            completion_tokens=reply.count,
+            prefill_ms=prefill.ms,
+            decode_ms=decode.ms,
+        )
+
+
+class Stopwatch:
+    """Adds up the time inside its ``with`` blocks: an engine's own, without that of whoever reads its events."""
+
+    def __init__(self) -> None:
+        self.ms = 0.0
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.ms += (time.perf_counter() - self._began) * 1000
