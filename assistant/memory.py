@@ -69,8 +69,9 @@ class Memory:
 
     def prompt(self, name: str, reserve: int, system: str, examples: Sequence[tuple[str, str]]) -> list[llm.Message]:
         """The conversation as the model is given it, with ``reserve`` tokens left for the reply."""
-        able = self._model.capabilities
-        messages = self._conversation(name).render(
+        able, talk = self._model.capabilities, self._conversation(name)
+        talk.retire_pictures(but=self._pictures)
+        messages = talk.render(
             budget=able.context,
             count=lambda chat: self._model.count([self._shown(message) for message in chat]),
             reserve=min(reserve, able.context // 2),

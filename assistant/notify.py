@@ -56,17 +56,15 @@ class Notifier:
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
 
     def tell(self, **fields: str | int) -> None:
-        if self._socket is None:
+        if not self._address:
             return
         # A value is one line: the rest of an error's text must not read as fields of its own.
         text = "\n".join(f"{name}={' '.join(str(value).splitlines())}" for name, value in fields.items())
-        try:
-            self._socket.sendto(text.encode(), socket.MSG_DONTWAIT, self._address)
-        except OSError:
-            return  # the starter is gone or does not read: that must not stop a working service
+        # Where the starter is gone or does not read, that must not stop a working service.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
+            sending.sendto(text.encode(), socket.MSG_DONTWAIT, self._address)
 
 
 def parse(datagram: bytes) -> dict[str, str]:

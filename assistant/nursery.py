@@ -24,9 +24,13 @@ class Child:
         self.notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self.notices.bind("\0" + address)
         environ = {**os.environ, "NOTIFY_SOCKET": "@" + address, LIFELINE: str(lifeline)}
-        self.process = subprocess.Popen(
-            command, env=environ, pass_fds=(lifeline,), stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        try:
+            self.process = subprocess.Popen(
+                command, env=environ, pass_fds=(lifeline,), stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        except OSError:
+            self.notices.close()
+            raise
 
     def news(self) -> dict[str, str]:
         """What it said since the last call (the newest of each field)."""

@@ -61,6 +61,7 @@ class Player:
         self._held: Claim | None = None  # opened by the button, which is still down
         self._lines: list[Line] = []
         self._turns = 0
+        self._shown: Path | None = None  # what the camera was last told to show
         self._quiet = NO_SPEECH  # why nothing may be noticed of what is played
         self._dialogue = 0.0  # process id
         self._reborn_at = 0  # when it was last seen to have changed, ns
@@ -184,6 +185,7 @@ class Player:
     # --- effects ---
 
     def _show(self, path: Path) -> Effect:
+        self._shown = path
         label = f"{path.name}@{time.monotonic_ns()}"
         yield from self._send(Picture(label=label), self._pictures[path])
         state = yield from self._await(_shows(label), f"the camera to show {path.name}", CONFIRM_S)
@@ -211,6 +213,8 @@ class Player:
         os.kill(pid, signal.SIGKILL)
         log.info("killed %s (process %d)", service, pid)
         yield from self._await(_reborn(service, pid), f"{service} to be ready again", RESTART_S)
+        if service == "camera" and self._shown is not None:
+            yield from self._show(self._shown)  # what a real camera would still be pointed at
 
     def _pause(self, milliseconds: int) -> Effect:
         until = time.monotonic_ns() + milliseconds * 1_000_000

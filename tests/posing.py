@@ -1,4 +1,4 @@
-"""A service for tests that does as its settings and its inbox say. It poses as a real one, since TOPICS knows only those.
+"""A service for tests that does as its settings and its inbox say. It poses as a real one: TOPICS knows only those.
 
 A Picture's label is a command to it: "hang", "crash", "busy" (a long call, announced), "babble" (to its starter) or any
 other word; it confirms with a CameraState.
@@ -52,6 +52,7 @@ def run(service: Service, settings: Settings) -> None:
 def obey(service: Service, command: str) -> None:
     match command:
         case "hang":
+            service.publish(CameraState(camera="main", state="live", label="hang"))
             time.sleep(HANG_S)
         case "busy":
             service.busy("thinking", 60.0)

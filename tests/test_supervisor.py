@@ -149,7 +149,7 @@ def test_a_supervisor_that_was_stopped_does_not_blame_its_services(runtime: Path
     client = join()
     with started(supervisor(runtime, ["camera", "vision"], supervisor={"watchdog_s": 2.0})) as process:
         read_until(process, "ready in")
-        services = [child for child in psutil.Process(process.pid).children()]
+        services = psutil.Process(process.pid).children()
         for stopped_one in (services[0], psutil.Process(process.pid)):
             stopped_one.suspend()  # the machine pauses, but for the one service by which we know that time passes
         beats = [ready_pid(client, but=services[0].pid) for _ in range(5)]

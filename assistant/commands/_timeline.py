@@ -92,7 +92,7 @@ def _grid(canvas: Canvas, top: int, after_s: float) -> None:
 
 def _lanes(canvas: Canvas, top: int, line: Line, after_s: float) -> None:
     for name, begin, end in line.stages:
-        if name not in LANES:
+        if name not in LANES or end <= begin:
             continue
         y = top + PAD + list(LANES).index(name) * LANE
         left = _x(begin / 1000, after_s)
@@ -123,12 +123,18 @@ def _words(canvas: Canvas, top: int, line: Line, thumb: Canvas | None) -> None:
             _put(canvas, text, TEXT_AT + 22, y, 0.52, color)
         y += 25
         _put(canvas, _fit(_figures(line), 0.4), TEXT_AT + 22, y, 0.4, GREY)
+    if line.finish_reason == "interrupted":
+        y += 20
+        _put(canvas, _fit(f"interrupted; heard: {line.spoken or 'nothing'}", 0.4), TEXT_AT + 22, y, 0.4, INK)
     if line.why:
         _put(canvas, _fit(line.why, 0.4), TEXT_AT + 22, y + 20, 0.4, BAD)
 
 
 def _figures(line: Line) -> str:
-    seen = "no picture" if line.frame_age_ms is None else f"frame {line.frame_seq}, {line.frame_age_ms:.0f} ms old"
+    seen = "no picture"
+    if line.frame_age_ms is not None:
+        how = "new" if line.picture_fresh else "still as it was"
+        seen = f"frame {line.frame_seq} ({how}), {line.frame_age_ms:.0f} ms old"
     return f"{seen}  |  {line.prompt_tokens - line.cached_tokens} tokens computed, {line.cached_tokens} cached"
 
 

@@ -92,6 +92,8 @@ class Screen:
         self._streaming = False
         if line.dropped is UNSET:
             self.say(f"       [dim]turn {line.turn} · {escape(_seen(line, picture))} · {_tokens(line)}[/]")
+            if line.finish_reason == "interrupted":
+                self.say(f"       [yellow]interrupted; what was heard: {escape(line.spoken) or 'nothing'}[/]")
             for text in waterfall(_stages(line), BAR_WIDTH):
                 self.say(f"       [blue]{escape(text)}[/]")
         if not line.ok:
@@ -107,12 +109,15 @@ class Screen:
 def _seen(line: Line, picture: Path | None) -> str:
     if line.frame_age_ms is None:
         return "no picture"
-    return f"frame {line.frame_seq} ({picture.name if picture else 'camera'}), {line.frame_age_ms:.0f} ms old"
+    how = "new" if line.picture_fresh else "still as it was"
+    name = picture.name if picture else "camera"
+    return f"frame {line.frame_seq} ({name}, {how}), {line.frame_age_ms:.0f} ms old"
 
 
 def _stages(line: Line) -> list[tuple[str, int, int]]:
-    """From the end of the user's speech to the first sound, in ns."""
-    return [(name, round(a * 1e6), round(b * 1e6)) for name, a, b in line.stages if name not in ("speech", "sound")]
+    """From the end of the user's speech to the first sound, in ns; without what took no time (a picture verified)."""
+    shown = [stage for stage in line.stages if stage[0] not in ("speech", "sound") and stage[2] > stage[1]]
+    return [(name, round(begin * 1e6), round(end * 1e6)) for name, begin, end in shown]
 
 
 def _tokens(line: Line) -> str:

@@ -97,4 +97,6 @@ def table(line: Line) -> str:
             str(line.finish_reason),
         ]
         rows = [f"{line.turn:3}  step {line.step:2}  {verdict}  {said}", line.answer, " · ".join(figures)]
+        if line.finish_reason == "interrupted":
+            rows.append(f"interrupted; what was heard: {line.spoken or 'nothing'}")
     return f"\n{'':23}".join([*rows, *([line.why] if line.why else [])])

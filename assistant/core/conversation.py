@@ -5,7 +5,7 @@ stays as it was from turn to turn, and where something must go, much goes at onc
 """
 
 import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -129,9 +129,9 @@ class Conversation:
         self._gone.clear()
         self._active_at = None
 
-    def retire_pictures(self) -> None:
-        """No picture so far can be shown again: their embeddings are lost."""
-        self._gone |= {turn.picture.identity for turn in self._turns if turn.picture is not None}
+    def retire_pictures(self, but: Collection[str] = ()) -> None:
+        """No picture so far can be shown again, ``but`` those identities: the embeddings of the others are lost."""
+        self._gone |= {turn.picture.identity for turn in self._turns if turn.picture is not None} - set(but)
 
     def _mend(self, start: int | None, wall: float, at: int, text: str, cut: bool) -> None:
         for number in range(len(self._turns) - 1, -1, -1):

@@ -27,6 +27,7 @@ LOOKS = (
     (THIS_TURN, PICTURE, PICTURE, PICTURE_BEFORE, TURN_BEFORE, ALL),
 )
 FORBIDDEN = -1e4
+LENGTH = 4.0  # of each feature of a picture in its token; words have about half of that
 
 
 class Norm(nn.Module):
@@ -215,7 +216,10 @@ class Projector(nn.Module):
             ids = self.words[name][: span.stop - span.start]
             rows = embedding[ids].sum(1) @ turned
             total = total + F.pad(rows, (0, 0, span.start, vectors.FEATURES - span.start - len(rows)))
-        return total
+        # Left alone, some features grow ten times as long as others and drown them: all are kept at one length.
+        spans = vectors.BLOCKS.values()
+        centred = [total[span] - total[span].mean(0) * (span.stop - span.start > 1) for span in spans]
+        return LENGTH * F.normalize(torch.cat(centred), dim=1)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
         return self.mark(features @ self.matrix(embedding))

@@ -23,7 +23,7 @@ from models.pico import tokens, vectors
 from models.pico.decoder import Decoder, Projector
 from models.pico.talk import Talk, draw
 
-TOKENS_A_STEP = 3200
+TOKENS_A_STEP = 3800
 POOL = 400  # conversations drawn together and sorted by length, so that little is padding
 RATE = 2e-3
 
@@ -218,4 +218,3 @@ def train(
                     out.write(json.dumps(line) + "\n")
             told, last = spent, time.monotonic()
     return model.eval(), projector.eval()
-

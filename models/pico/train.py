@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train pico from nothing and write its model folder.")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
     parser.add_argument("--work", type=Path, default=Path("build/pico"), help="pictures and checkpoints (2.4 GB)")
-    parser.add_argument("--encoder-minutes", type=float, default=12.0)
+    parser.add_argument("--encoder-minutes", type=float, default=8.0)
     parser.add_argument("--decoder-minutes", type=float, default=45.0)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)

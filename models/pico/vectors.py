@@ -15,7 +15,8 @@ from models.pico.world import COLORS, KINDS, LAMPS, LEFT_END, MAX_GAUGE, MAX_OBJ
 
 K, C = len(KINDS), len(COLORS)
 PARTS = ("whole", "color", "left", "right", "place", "slot", "gauge", "lamp")
-FIRST = {"color": 1, "left": 1 + K, "right": 1 + 2 * K, "place": 1 + 3 * K, "slot": 1 + 4 * K}  # part -> its first row
+# part -> its first row
+FIRST = {"color": 1, "left": 1 + K, "right": 1 + 2 * K, "place": 1 + 3 * K, "slot": 1 + 4 * K}
 ROWS = 1 + 4 * K + MAX_OBJECTS + 2
 _SIZES = {
     "part": len(PARTS), "slot": MAX_OBJECTS, "invalid": 1, "kind": K, "color1": C, "color2": C, "color3": C, "color4": C,

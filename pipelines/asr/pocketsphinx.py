@@ -45,8 +45,8 @@ class Options(engine.Options, frozen=True, kw_only=True):
     pronunciations: dict[str, str] = msgspec.field(default_factory=dict)
     language: Literal["en"] = "en"
     # log likelihood ratio to the phone loop (natural logarithm) from which on it is refused …
-    refuse_phrase: float = -3.1  # … a frame of 10 ms, mean over the phrase
-    refuse_word: float = -28.0  # … of the worst word: its sum over the square root of its frames
+    refuse_phrase: float = -2.8  # … a frame of 10 ms, mean over the phrase
+    refuse_word: float = -26.0  # … of the worst word: its sum over the square root of its frames
     longest_s: float = 8.0  # speech longer than this is no phrase and is not even decoded
     partials: bool = True  # say at a pause what was understood so far
 
@@ -63,8 +63,7 @@ class Engine:
         self.options = options
         grammar, self._complete = compiled(options.phrases, options.words)
         common: dict[str, Any] = {"lm": None, "loglevel": "FATAL", "samprate": RATE}
-        # all senones in every frame: else scores are relative to whatever words are left in the search
-        self._words = Decoder(**common, compallsen=True)
+        self._words = Decoder(**common)
         self._pronounce()
         self._words.add_jsgf_string("phrases", grammar)
         self._words.activate_search("phrases")

@@ -50,7 +50,7 @@ class Engine:
         self._main = _voice(Path(options.voice).expanduser(), options.threads)
         self._others = {code: _voice(Path(path).expanduser(), options.threads) for code, path in options.voices.items()}
         self.rate: int = self._main.config.sample_rate
-        settings = {
+        settings: dict[str, Any] = {
             "length_scale": options.length_scale,
             "noise_scale": options.noise_scale,
             "noise_w_scale": options.noise_w,
@@ -99,7 +99,7 @@ def _voice(path: Path, threads: int) -> Any:
 
 
 def _speaker(voice: Any, options: Options) -> int | None:
-    """The number of the speaker that is named or numbered in the options. Raises EngineError listing those there are."""
+    """The number of the speaker in the options, by name or number. Raises EngineError listing those there are."""
     if not options.speaker:
         return None
     names: Mapping[str, int] = voice.config.speaker_id_map

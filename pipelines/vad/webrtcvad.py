@@ -1,6 +1,7 @@
 """WebRTC's voice activity detector (BSD; wheel ``webrtcvad-wheels``): a decision a frame in a few microseconds.
 
 Good down to about 14 dB of noise; below that everything is speech to it. It holds on for up to 90 ms after a word.
+In the first 200 ms of a stream it reports no speech; a pre-roll keeps what was said in them.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pipelines import engine
 
 RATE = 16_000  # Hz
+SETTLING = RATE * 200 // 1000  # samples: until it knows the noise, it takes the first sound of a stream for speech
 
 
 class Options(engine.Options, frozen=True, kw_only=True):
@@ -36,7 +38,10 @@ class Engine:
         """1.0 if the frame, int16 [frame_samples] at 16 kHz, holds speech. Raises EngineError for another length."""
         if len(frame) != self.frame_samples:
             raise engine.EngineError(f"the vad engine takes {self.frame_samples} samples a frame, not {len(frame)}")
-        return float(self._vad.is_speech(frame.tobytes(), RATE))
+        speech = self._vad.is_speech(frame.tobytes(), RATE)
+        self._heard += len(frame)
+        return float(speech and self._heard > SETTLING)
 
     def reset(self) -> None:
         self._vad = self._new(self._options.aggressiveness)  # it has no reset of its own
+        self._heard = 0  # samples of this stream

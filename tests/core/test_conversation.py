@@ -1,6 +1,7 @@
 """The conversation: what is remembered, and how a language model is told of it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -133,7 +134,7 @@ def test_dropping_leaves_room_so_that_the_beginning_stays_for_a_while() -> None:
         messages = told(conversation, budget=90, reserve=10)
         starts.append(messages[0])
         conversation.reply("an answer", wall=0, at=0)
-    changes = sum(one != two for one, two in zip(starts, starts[1:], strict=False))
+    changes = sum(one != two for one, two in pairwise(starts))
     assert 0 < changes < 199 / 3  # 20 of 80 tokens free each time, 5 a turn
 
 

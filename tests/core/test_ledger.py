@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.core.ledger import TIMINGS, Ledger, TurnRecord, joined
+from assistant.core.ledger import Ledger, TurnRecord
+from assistant.core.turnfacts import TIMINGS, joined
 from assistant.messages import (
     AudioOut,
     Embedding,

@@ -71,7 +71,22 @@ def test_a_sentence_without_end_is_cut_at_a_comma_at_last() -> None:
 
 WRITTEN = st.text(st.sampled_from("aB1 .,!?:;…。！？；，\n\"')”*_`<>|/-好了")) | st.lists(
     st.sampled_from(
-        ["<think>", "</think>", "```", "Dr. ", "e.g. ", "3.5 ", "U.S. ", "The ", "No. 5", "...", "……", "。”", "\n1. ", ", "]
+        [
+            "<think>",
+            "</think>",
+            "```",
+            "Dr. ",
+            "e.g. ",
+            "3.5 ",
+            "U.S. ",
+            "The ",
+            "No. 5",
+            "...",
+            "……",
+            "。”",
+            "\n1. ",
+            ", ",
+        ]
     )
 ).map("".join)
 

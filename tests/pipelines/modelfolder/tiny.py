@@ -129,9 +129,10 @@ def decoder(path: Path, shape: dict[str, int], kv: str = "float32", positions: b
     g.save(path, inputs, outputs)
 
 
-def embed(path: Path, vocab: int, width: int, kind: str = "float32", seed: int = 2) -> None:
+def embed(path: Path, vocab: int, width: int, kind: str = "float32", seed: int = 2, fill: float = 0.0) -> None:
+    """A table of random rows, or one full of ``fill``."""
     g = Graph(seed)
-    table = g.random(vocab, width, scale=1.0)
+    table = g.constant(np.full((vocab, width), fill, np.float32)) if fill else g.random(vocab, width, scale=1.0)
     rows = g("Gather", table, "input_ids", out="inputs_embeds" if kind == "float32" else "")
     if kind == "float16":
         g("Cast", rows, to=TensorProto.FLOAT16, out="inputs_embeds")

@@ -116,5 +116,5 @@ def test_voices_that_would_fetch_models_are_refused(tmp_path: Path) -> None:
 
 def test_a_voice_that_does_not_know_its_phonemes_fails_in_words(tmp_path: Path) -> None:
     path = changed(copied(tmp_path), phoneme_id_map={"^": [1], "$": [2], "_": [0], "h": [5000]})
-    with pytest.raises(engine.EngineError, match="the piper voice failed on 'Hello.'"):
+    with pytest.raises(engine.EngineError, match=r"the piper voice failed on 'Hello\.'"):
         sound(voice(path), "Hello.")

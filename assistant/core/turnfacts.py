@@ -1,0 +1,238 @@
+"""What is known of one turn, message by message, and the record made of it. For assistant.core.ledger."""
+
+from typing import Literal
+
+import msgspec
+
+from assistant.messages import (
+    AudioOut,
+    Embedding,
+    Heard,
+    Message,
+    PictureBound,
+    ReplyEnded,
+    ReplySentence,
+    ReplyToken,
+    SpeakerIdle,
+    Speaking,
+    SpeechDropped,
+    SpeechEnded,
+    Spoken,
+    Turn,
+    TurnStarted,
+    Unseen,
+)
+
+Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
+Stage = tuple[str, int, int]  # name, begin, end (CLOCK_MONOTONIC ns)
+
+TIMINGS = ("endpoint", "asr", "encode", "prefill", "first_token", "tts_first_audio", "first_audio", "reply_end")
+
+
+class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a turn. None: that did not occur."""
+
+    turn: Turn
+    heard: str = ""  # or typed
+    spoken: bool = False  # the question was heard rather than typed
+    answer: str = ""  # as generated
+    spoken_text: str = ""  # what of it was really played
+    spoken_ms: float = 0.0  # of sound played
+    finish_reason: Reason | None = None  # None: no turn was opened, see ``dropped``
+    detail: str = ""
+    dropped: str | None = None  # why speech opened no turn
+    asked_at: int = 0  # ns: the last sample of the question, or the typed one's arrival
+    camera: str | None = None
+    frame_seq: int | None = None
+    frame_identity: str | None = None
+    frame_age_ms: float | None = None  # end of speech - verified_at; 0 where the look was newer than that
+    picture_fresh: bool | None = None  # new in the prompt with this turn
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    timings_ms: dict[str, float | None] = {}  # TIMINGS; first_audio and reply_end count from asked_at
+    stages: tuple[Stage, ...] = ()  # in order of their begin
+
+
+class Facts:
+    """What is known of a turn so far: the first message of each kind, and when it was sent."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.news_at = 0
+        self.over_at: int | None = None
+        self.sent: dict[type[Message], int] = {}
+        self.dropped: SpeechDropped | None = None
+        self.speech_ended: SpeechEnded | None = None
+        self.heard: Heard | None = None
+        self.started: TurnStarted | None = None
+        self.bound: PictureBound | None = None
+        self.ended: ReplyEnded | None = None
+        self.unseen: Unseen | None = None
+        self.looked: dict[str, tuple[int, float]] = {}  # picture -> embedding sent at, engine ms
+        self.tokens: dict[int, tuple[str, int]] = {}  # index -> text, sent at
+        self.sentences: dict[int, int] = {}  # index -> sent at
+        self.speaking: dict[int, int] = {}  # index -> first sample at
+        self.said: dict[int, Spoken] = {}
+        self.blocks: dict[tuple[int, int], float] = {}  # (sentence, first sample at) -> ms
+
+    def note(self, message: Message, sent_at: int, samples: int) -> None:
+        self.news_at = max(self.news_at, sent_at)
+        self.sent.setdefault(type(message), sent_at)
+        match message:
+            case SpeechDropped():
+                self.dropped = self.dropped or message
+            case SpeechEnded():
+                self.speech_ended = self.speech_ended or message
+            case Heard():
+                self.heard = self.heard or message
+            case TurnStarted():
+                self.started = self.started or message
+            case PictureBound():
+                self.bound = self.bound or message
+            case ReplyEnded():
+                self.ended = self.ended or message
+            case Unseen():
+                self.unseen = self.unseen or message
+            case _:
+                self._note_piece(message, sent_at, samples)
+
+    def _note_piece(self, message: Message, sent_at: int, samples: int) -> None:
+        match message:
+            case Embedding(identity=identity, engine_ms=engine_ms):
+                self.looked.setdefault(identity, (sent_at, engine_ms))
+            case ReplyToken(index=index, text=text):
+                self.tokens.setdefault(index, (text, sent_at))
+            case ReplySentence(index=index):
+                self.sentences.setdefault(index, sent_at)
+            case Speaking(index=index, first_sample_at=at):
+                self.speaking.setdefault(index, at)
+            case Spoken(index=index):
+                self.said.setdefault(index, message)
+            case AudioOut(index=index, first_sample_at=at, rate=rate) if rate > 0:
+                self.blocks.setdefault((index, at), samples * 1000.0 / rate)
+
+    @property
+    def over(self) -> bool:
+        """Was everything generated and played?"""
+        return self.ended is not None and (self.ended.sentences == 0 or SpeakerIdle in self.sent)
+
+    @property
+    def missing(self) -> bool:
+        """Is something still under way that was certainly sent?"""
+        if self.started is None or (self.started.spoken and self.heard is None):
+            return True
+        return self.bound is not None and self.bound.fresh and self.bound.identity not in self.looked
+
+    @property
+    def asked_at(self) -> int | None:
+        source = self.started or self.heard or self.speech_ended
+        return source.last_sample_at if source is not None else None
+
+
+KINDS = (
+    SpeechDropped, SpeechEnded, Heard, TurnStarted, PictureBound, ReplyEnded, Unseen, Embedding, ReplyToken,
+    ReplySentence, Speaking, Spoken, AudioOut, SpeakerIdle,
+)  # fmt: skip
+
+
+def record_of(facts: Facts, reason: Reason | None) -> TurnRecord:
+    """The record of what is known; without ``reason``, of speech that opened no turn."""
+    bound, ended, asked_at = facts.bound, facts.ended, facts.asked_at
+    source = facts.heard or facts.started
+    age = None if bound is None or asked_at is None else max(0.0, (asked_at - bound.verified_at) / 1e6)
+    record = TurnRecord(
+        turn=facts.turn,
+        heard=source.text if source is not None else "",
+        spoken=facts.started.spoken if facts.started is not None else facts.heard is not None,
+        answer=ended.text if ended is not None else "".join(facts.tokens[i][0] for i in sorted(facts.tokens)),
+        spoken_text=joined([facts.said[index].text for index in sorted(facts.said)]),
+        spoken_ms=sum(facts.blocks[key] for key in sorted(facts.blocks)),
+        finish_reason=reason,
+        detail=ended.detail if ended is not None else "",
+        dropped=facts.dropped.why if facts.dropped is not None and reason is None else None,
+        asked_at=asked_at or 0,
+        frame_age_ms=age,
+        timings_ms=_timings(facts),
+        stages=_stages(facts),
+    )
+    if bound is not None:
+        record = msgspec.structs.replace(
+            record,
+            camera=bound.camera,
+            frame_seq=bound.frame_seq,
+            frame_identity=bound.identity,
+            picture_fresh=bound.fresh,
+        )
+    if ended is None:
+        return record
+    usage = ended.usage
+    return msgspec.structs.replace(
+        record,
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
+
+
+def joined(texts: list[str]) -> str:
+    """Sentences as one text: a space between them, but none beside Chinese."""
+    text = ""
+    for piece in (piece.strip() for piece in texts):
+        wide = bool(text and piece) and (text[-1] > "\u2e80" or piece[0] > "\u2e80")
+        text += piece if wide or not text or not piece else f" {piece}"
+    return text
+
+
+def _span(begin: int | None, end: int | None) -> float | None:
+    return None if begin is None or end is None else (end - begin) / 1e6
+
+
+def _timings(facts: Facts) -> dict[str, float | None]:
+    asked, sound = facts.asked_at, min(facts.speaking.values(), default=None)
+    last_sample = facts.speech_ended.last_sample_at if facts.speech_ended is not None else None
+    usage = facts.ended.usage if facts.ended is not None and facts.ended.usage.prompt_tokens else None
+    embedding = facts.looked.get(facts.bound.identity) if facts.bound is not None else None
+    asr = _span(facts.sent.get(SpeechEnded), facts.sent.get(Heard))
+    if asr is None and facts.heard is not None:
+        asr = facts.heard.engine_ms
+    first = facts.tokens.get(0)
+    first_token = usage.first_token_ms if usage is not None and usage.first_token_ms else None
+    if first_token is None and first is not None:
+        first_token = _span(facts.sent.get(TurnStarted), first[1])
+    return {
+        "endpoint": _span(last_sample, facts.sent.get(SpeechEnded)),
+        "asr": asr,
+        "encode": embedding[1] if embedding is not None else None,
+        "prefill": usage.prefill_ms if usage is not None else None,
+        "first_token": first_token,
+        "tts_first_audio": _span(min(facts.sentences.values(), default=None), sound),
+        "first_audio": _span(asked, sound),
+        "reply_end": _span(asked, _end(facts)),
+    }
+
+
+def _end(facts: Facts) -> int | None:
+    return facts.sent.get(SpeakerIdle) if facts.speaking else facts.sent.get(ReplyEnded)
+
+
+def _stages(facts: Facts) -> tuple[Stage, ...]:
+    """What took how long, on one clock; stages may overlap (an image is encoded while the user speaks)."""
+    stages: list[tuple[str, int | None, int | None]] = []
+    if facts.speech_ended is not None:
+        stages.append(("speech", facts.turn.start, facts.speech_ended.last_sample_at))
+        stages.append(("endpoint", facts.speech_ended.last_sample_at, facts.sent[SpeechEnded]))
+        stages.append(("asr", facts.sent[SpeechEnded], facts.sent.get(Heard)))
+    if facts.bound is not None and (embedding := facts.looked.get(facts.bound.identity)) is not None:
+        stages.append(("encode", embedding[0] - round(embedding[1] * 1e6), embedding[0]))
+    first = facts.tokens[0][1] if 0 in facts.tokens else None
+    usage = facts.ended.usage if facts.ended is not None else None
+    if first is not None and usage is not None and usage.prefill_ms:
+        begin = first - round(max(usage.first_token_ms, usage.prefill_ms) * 1e6)
+        stages.append(("prefill", begin, begin + round(usage.prefill_ms * 1e6)))
+    stages.append(("generate", first, facts.sent.get(ReplyEnded)))
+    sound = min(facts.speaking.values(), default=None)
+    stages.append(("voice", min(facts.sentences.values(), default=None), sound))
+    stages.append(("sound", sound, facts.sent.get(SpeakerIdle)))
+    whole = [(name, begin, max(begin, end)) for name, begin, end in stages if begin is not None and end is not None]
+    return tuple(sorted(whole, key=lambda stage: stage[1]))

@@ -1,0 +1,225 @@
+"""sherpa-onnx: recognizers that are light on the CPUs of boards, for Chinese and English.
+
+Runs on: sherpa-onnx (Apache-2.0), CPU. Needs: an unpacked folder of
+https://github.com/k2-fsa/sherpa-onnx/releases/tag/asr-models, of one of two kinds that is seen from its files:
+SenseVoice (sherpa-onnx-sense-voice-…; whole utterances; also Japanese, Korean, Cantonese) or a streaming zipformer
+transducer (sherpa-onnx-streaming-zipformer-…; writes along while one speaks). Each model has a licence of its own.
+
+The library ends the whole process where a model is not what it expects; so models are looked into before it may.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines import engine, onnxfile
+from pipelines.asr import RATE, Recognition, _gates
+
+SHORTEST = RATE // 10  # samples: less is no word
+TAIL = np.zeros(RATE // 2, np.float32)  # silence that brings out the last words of a streaming model
+LANGUAGES = ("auto", "zh", "en", "ja", "ko", "yue")  # of SenseVoice
+
+# Metadata that the library cannot do without.
+SENSE_VOICE = {"vocab_size", "lfr_window_size", "lfr_window_shift", "normalize_samples", "neg_mean", "inv_stddev"}
+SENSE_VOICE |= {"with_itn", "without_itn", *(f"lang_{language}" for language in LANGUAGES)}
+STREAMING = {"num_encoder_layers", "encoder_dims", "cnn_module_kernels", "left_context_len", "T", "decode_chunk_len"}
+ENCODERS = {
+    "zipformer": STREAMING | {"attention_dims"},
+    "zipformer2": STREAMING | {"query_head_dims", "value_head_dims", "num_heads"},
+}
+DECODER = {"vocab_size", "context_size"}
+
+
+class Options(engine.Options, frozen=True, kw_only=True):
+    model: Annotated[str, msgspec.Meta(min_length=1)]  # folder
+    language: Literal["", "zh", "en", "ja", "ko", "yue"] = ""  # SenseVoice: pinned; "" detects it
+    punctuate: bool = True  # SenseVoice: with punctuation, and numbers as digits
+    partial_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0  # SenseVoice: decode what was heard so far so often
+    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    gates: _gates.Gates = _gates.Gates()
+
+
+class Engine:
+    """See ``pipelines.asr.Recognizer``."""
+
+    Options: TypeAlias = Options
+    extra = "sherpa-onnx"
+
+    def __init__(self, options: Options) -> None:
+        """Raises EngineError for a folder of no known kind, and for a missing, damaged or unfitting file of it."""
+        import sherpa_onnx
+
+        self.options = options
+        folder = Path(options.model).expanduser()
+        if not folder.is_dir():
+            raise engine.EngineError(f"there is no model folder {folder}; correct the option 'model' or download one")
+        try:
+            if encoder := _find(folder, "encoder"):
+                self.streams = True
+                self.recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
+                    **_transducer(folder, encoder), num_threads=options.threads
+                )
+            else:
+                self.streams = False
+                self.recognizer = sherpa_onnx.OfflineRecognizer.from_sense_voice(
+                    **_sense_voice(folder),
+                    language=options.language,
+                    use_itn=options.punctuate,
+                    num_threads=options.threads,
+                )
+        except (RuntimeError, ValueError) as error:
+            brief = " ".join(str(error).split())[:200]
+            raise engine.EngineError(f"the model folder {folder} cannot be loaded: {brief}") from error
+
+    def utterance(self) -> "Streaming | Whole":
+        return Streaming(self) if self.streams else Whole(self)
+
+    def judged(self, text: str, sound: _gates.Sound, language: str) -> Recognition:
+        """The text, or why it is not believed."""
+        reason = _gates.refusal(text, sound, self.options.gates)
+        return Recognition(refused=reason) if reason else Recognition(text=text, language=language)
+
+    def silent(self, pcm: NDArray[np.int16], sound: _gates.Sound) -> bool:
+        return len(pcm) < SHORTEST or sound.loud < self.options.gates.quietest_dbfs
+
+
+class Streaming:
+    """See ``pipelines.asr.Utterance``: the text grows while it is fed."""
+
+    def __init__(self, recognizer: Engine) -> None:
+        self._engine = recognizer
+        self._stream = recognizer.recognizer.create_stream()
+        self._pcm: list[NDArray[np.int16]] = []
+        self._partial = ""
+
+    def feed(self, pcm: NDArray[np.int16]) -> str | None:
+        self._pcm.append(pcm.copy())
+        self._stream.accept_waveform(RATE, pcm.astype(np.float32) / np.float32(32768))
+        text = self._decoded()
+        if text == self._partial:
+            return None
+        self._partial = text
+        return text
+
+    def finish(self) -> Recognition:
+        pcm = np.concatenate([np.zeros(0, np.int16), *self._pcm])
+        sound = _gates.listen(pcm)
+        if self._engine.silent(pcm, sound):
+            return Recognition(refused="silence")
+        self._stream.accept_waveform(RATE, TAIL)
+        self._stream.input_finished()
+        return self._engine.judged(self._decoded(), sound, self._engine.options.language)
+
+    def _decoded(self) -> str:
+        recognizer: Any = self._engine.recognizer
+        while recognizer.is_ready(self._stream):
+            recognizer.decode_stream(self._stream)
+        text = str(recognizer.get_result(self._stream)).strip()
+        return text.lower() if text.isupper() else text  # many are trained on capitals alone
+
+
+class Whole:
+    """See ``pipelines.asr.Utterance``: decoded when it is over, and before that as often as ``partial_ms`` says."""
+
+    def __init__(self, recognizer: Engine) -> None:
+        self._engine = recognizer
+        self._pcm: list[NDArray[np.int16]] = []
+        self._waiting = 0  # samples since the last partial text
+        self._partial = ""
+
+    def feed(self, pcm: NDArray[np.int16]) -> str | None:
+        self._pcm.append(pcm.copy())
+        self._waiting += len(pcm)
+        every = self._engine.options.partial_ms * RATE // 1000
+        if not every or self._waiting < every:
+            return None
+        self._waiting = 0
+        text = self.finish().text
+        if not text or text == self._partial:
+            return None
+        self._partial = text
+        return text
+
+    def finish(self) -> Recognition:
+        pcm = np.concatenate([np.zeros(0, np.int16), *self._pcm])
+        sound = _gates.listen(pcm)
+        if self._engine.silent(pcm, sound):
+            return Recognition(refused="silence")
+        recognizer: Any = self._engine.recognizer
+        stream = recognizer.create_stream()
+        stream.accept_waveform(RATE, pcm.astype(np.float32) / np.float32(32768))
+        recognizer.decode_stream(stream)
+        told = stream.result
+        language = str(told.lang).strip("<|>")
+        if language == "nospeech":
+            return Recognition(refused="noise")
+        return self._engine.judged(str(told.text).strip(), sound, language if language in LANGUAGES[1:] else "")
+
+
+def _find(folder: Path, *names: str) -> Path | None:
+    """The file of a graph: 8 bits before full precision, as is right for CPUs."""
+    for name in names:
+        found = sorted(folder.glob(f"{name}*.onnx"), key=lambda path: ("int8" not in path.name, path.name))
+        if found:
+            return found[0]
+    return None
+
+
+def _transducer(folder: Path, encoder: Path) -> dict[str, str]:
+    """The library's arguments. Raises EngineError."""
+    told = onnxfile.metadata(encoder)
+    kind = told.get("model_type", "")
+    if kind not in ENCODERS:
+        known = ", ".join(ENCODERS)
+        raise engine.EngineError(
+            f"{encoder} is a model of type {kind!r} that does not stream; this engine runs: {known}"
+        )
+    _complete(encoder, told, ENCODERS[kind])
+    decoder, joiner = _find(folder, "decoder"), _find(folder, "joiner")
+    if decoder is None or joiner is None:
+        missing = "decoder*.onnx" if decoder is None else "joiner*.onnx"
+        raise engine.EngineError(f"the model folder {folder} has no {missing}; download it again")
+    onnxfile.metadata(joiner)
+    tokens = _tokens(folder, _complete(decoder, onnxfile.metadata(decoder), DECODER))
+    files = {"tokens": tokens, "encoder": encoder, "decoder": decoder, "joiner": joiner}
+    return {name: str(path) for name, path in files.items()} | {"model_type": kind}
+
+
+def _sense_voice(folder: Path) -> dict[str, str]:
+    """The library's arguments. Raises EngineError."""
+    model = _find(folder, "model")
+    if model is None:
+        raise engine.EngineError(
+            f"the model folder {folder} has neither model*.onnx (SenseVoice) nor encoder*.onnx (streaming zipformer); "
+            "correct the option 'model'"
+        )
+    told = _complete(model, onnxfile.metadata(model), SENSE_VOICE)
+    return {"model": str(model), "tokens": str(_tokens(folder, told))}
+
+
+def _complete(path: Path, told: dict[str, str], wanted: set[str]) -> dict[str, str]:
+    missing = sorted(wanted - told.keys())
+    if missing:
+        kind = told.get("model_type", "unknown")
+        raise engine.EngineError(
+            f"{path} (type {kind!r}) is none of SenseVoice or streaming zipformer as sherpa-onnx publishes them: "
+            f"its metadata lacks {', '.join(missing[:3])}; download one of those"
+        )
+    return told
+
+
+def _tokens(folder: Path, told: dict[str, str]) -> Path:
+    """tokens.txt, if it holds as many tokens as the model writes."""
+    path = folder / "tokens.txt"
+    try:
+        lines = sum(1 for line in path.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise engine.EngineError(f"cannot read {path}: {error}; download the model again") from error
+    if lines < int(told["vocab_size"]):
+        raise engine.EngineError(
+            f"{path} holds {lines} tokens, but the model writes {told['vocab_size']}; download the model again"
+        )
+    return path
