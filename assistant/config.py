@@ -132,7 +132,8 @@ class Config:
         inner = error.rpartition("`$")[2].rstrip("`").strip(".") if "`$" in error else ""
         dotted = f"{section}.{inner}" if inner else section
         known = dotted.partition("[")[0]  # an element of a list comes from where the list does
-        return dotted, self.origin.get(known) or self.origin.get(section, "default")
+        below = dict.fromkeys(layer for key, layer in self.origin.items() if key.startswith(known + "."))
+        return dotted, " or ".join(below) or self.origin.get(known) or self.origin.get(section, "default")
 
 
 def load(schema: Mapping[str, type[Settings]], profile: str = "", board: str = "", sets: Sequence[str] = ()) -> Config:

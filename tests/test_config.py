@@ -18,7 +18,7 @@ class Camera(Settings, frozen=True, kw_only=True):
     name: str = "main"
     fps: float = 5.0
     size: tuple[int, ...] = (640, 480)
-    limits: dict[str, int] = {}
+    limits: dict[str, int] = {}  # noqa: RUF012 (msgspec copies it)
     source: Engine = Engine("opencv")
 
 
@@ -115,7 +115,7 @@ def test_an_unknown_key_names_file_key_and_nearest(tmp_path: Path) -> None:
 )
 def test_a_wrong_type_names_file_and_key(tmp_path: Path, text: str, key: str, error: str) -> None:
     path = write(tmp_path / "wrong.toml", text)
-    said = refused("camera.limits.b=1", "log.level=debug", profile=path)
+    said = refused("camera.name=other" if "name" not in key else "camera.fps=1", "log.level=debug", profile=path)
     assert said.startswith(f"{path}: {key}: {error}"), said
 
 
@@ -125,7 +125,14 @@ def test_the_file_that_is_blamed_is_the_one_that_said_it_last(tmp_path: Path) ->
     assert refused("camera.fps=1", "camera.limits=5", profile=path).startswith(
         "--set: camera.limits: Expected `object`"
     )
-    assert refused("camera=5", profile=path) == "--set: 'camera' must be a table, [camera]"
+    assert refused("camera.fps=1", "camera.limits.c=x", profile=path).startswith(
+        f"{path} or --set: camera.limits[...]: "
+    )
+
+
+def test_a_section_must_be_a_table(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.toml", "camera = 5")
+    assert refused(profile=path) == f"{path}: 'camera' must be a table, [camera]"
 
 
 def test_what_was_replaced_has_no_origin() -> None:
@@ -250,11 +257,11 @@ def test_resolved_settings_come_back_as_they_were() -> None:
 
 # --- merging, for any layers ---
 
-tables: st.SearchStrategy[dict[str, Any]] = st.recursive(
-    st.dictionaries(st.sampled_from("abc"), st.integers() | st.lists(st.integers(), max_size=2), max_size=3),
-    lambda inner: st.dictionaries(st.sampled_from("abc"), st.integers() | inner, max_size=3),
-    max_leaves=8,
-)
+# A key is a table in every layer or in none: what replaces a table by a number and back forgets the table.
+numbers: st.SearchStrategy[Any] = st.integers() | st.lists(st.integers(), max_size=2)
+innermost = st.fixed_dictionaries({}, optional={"a": numbers, "b": numbers})
+inner = st.fixed_dictionaries({}, optional={"a": numbers, "b": innermost, "c": innermost})
+tables: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries({}, optional={"a": numbers, "b": inner, "c": inner})
 
 
 class Anything(Settings, frozen=True, kw_only=True):

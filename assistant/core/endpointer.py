@@ -23,10 +23,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     hands_free: bool = True  # speech opens an utterance; False: only the button does
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5  # from this probability on a frame is speech
-    start_ms: _Positive = 80  # this much speech …
+    start_ms: _Positive = 120  # this much speech …
     window_ms: _Positive = 200  # … within this long opens an utterance (and later prolongs it)
-    hold_ms: _Positive = 600  # silence that ends it
-    min_speech_ms: _Some = 160  # less speech than this was a cough or a click: "too short"
+    hold_ms: _Positive = 500  # silence that ends it
+    min_speech_ms: _Some = 240  # less speech than this was a cough or a click: "too short"
     max_speech_ms: _Positive = 15_000  # cut here, "too long"; what follows is the next utterance
     pre_roll_ms: _Some = 500  # sound before the onset that is part of it: soft first sounds come before the decision
     button_roll_ms: _Some = 200  # sound before the button went down: people begin to speak while they press
@@ -173,6 +173,7 @@ class Endpointer:
     def _start(self, utterance: _Open, roll_ms: int) -> Started:
         self._open = utterance
         utterance.at = max(utterance.at, self._free_from)
+        utterance.last = max(utterance.last, utterance.at)
         return Started(at=utterance.at, audio_from=max(utterance.at - roll_ms * MS, self._free_from))
 
     def _released(self) -> Iterator[Event]:

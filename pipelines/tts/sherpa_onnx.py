@@ -1,9 +1,9 @@
 """sherpa-onnx: neural voices for many languages, Chinese among them, without Python packages for each.
 
 Runs on: sherpa-onnx (Apache-2.0; from 2.0 on, which is without espeak-ng), CPU. Needs: an unpacked folder of
-https://github.com/k2-fsa/sherpa-onnx/releases/tag/tts-models with a lexicon, of one of three kinds that is seen from its
-files: VITS (also MeloTTS), Matcha (with a vocoder put into the folder) or Kokoro from 1.0 on. Each voice has a licence
-of its own. A sentence is synthesised in pieces at its punctuation; where words begin is not known.
+https://github.com/k2-fsa/sherpa-onnx/releases/tag/tts-models with a lexicon, of one of three kinds that is seen from
+its files: VITS (also MeloTTS), Matcha (with a vocoder put into the folder) or Kokoro from 1.0 on. Each voice has a
+licence of its own. A sentence is synthesised in pieces at its punctuation; where words begin is not known.
 
 The library ends the whole process where a model is not what it expects; so models are looked into before it may.
 """
@@ -140,13 +140,13 @@ def _styles(model: Path, told: dict[str, str]) -> Path:
 
 
 def _lexicons(folder: Path, told: dict[str, str]) -> str:
-    """The lexicons (Kokoro has several), "" for a voice that reads letters. Raises EngineError for one that needs more."""
+    """The lexicons (Kokoro has several), "" for a voice that reads letters. Raises EngineError where one is lacking."""
     # of Kokoro's two dialects of English the first that is given wins; one is enough
     found = [path for path in sorted(folder.glob("lexicon*.txt")) if path.name != "lexicon-gb-en.txt"]
     if not found and told.get("frontend") != "characters":
         raise engine.EngineError(
-            f"the voice in {folder} has no lexicon: it takes espeak-ng's phonemes, which sherpa-onnx has left out since "
-            "2.0; take a voice with lexicon*.txt, or for voices of Piper the tts engine 'piper'"
+            f"the voice in {folder} has no lexicon: it takes espeak-ng's phonemes, which sherpa-onnx has left out "
+            "since 2.0; take a voice with lexicon*.txt, or for voices of Piper the tts engine 'piper'"
         )
     for path in found:
         _present(folder, path.name)

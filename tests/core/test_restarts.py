@@ -37,7 +37,7 @@ def test_no_restarts_means_none() -> None:
 def test_at_most_limit_restarts_within_any_window(gaps: list[float], limit: int, window_s: float) -> None:
     restarts = Restarts(limit, window_s)
     deaths = list(itertools.accumulate(gaps))
-    restarted = []
+    restarted: list[float] = []
     for now in deaths:
         wait = restarts.died(now)
         if wait is None:

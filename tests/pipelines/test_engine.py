@@ -32,7 +32,12 @@ class Plain:
     pass
 """
 BROKEN = "import a_library_that_is_not_installed"
-ENTRY_POINTS = "[edge_assistant.vad]\nelsewhere = outside_engine:Engine\nbroken = broken_engine:Engine\nplain = outside_engine:Plain\n"
+ENTRY_POINTS = """
+[edge_assistant.vad]
+elsewhere = outside_engine:Engine
+broken = broken_engine:Engine
+plain = outside_engine:Plain
+"""
 
 
 @pytest.fixture

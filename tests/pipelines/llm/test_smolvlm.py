@@ -16,7 +16,7 @@ from pipelines.llm import onnx as llm_onnx
 from pipelines.vision import _pixels
 from pipelines.vision import onnx as vision_onnx
 
-FOLDER = Path("tests/fixtures/smolvlm")
+FOLDER = Path(__file__).parents[2] / "fixtures/smolvlm"
 RECORD = json.loads((FOLDER / "record.json").read_text())
 
 

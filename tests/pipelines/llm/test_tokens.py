@@ -13,7 +13,7 @@ from pipelines.llm._tokens import CLOSE, MARK, OPEN, RUN, Stream, Tokens
 from pipelines.modelfolder import ModelFolder
 from tests.pipelines.modelfolder import tiny
 
-SMOLVLM = Path("tests/fixtures/smolvlm")
+SMOLVLM = Path(__file__).parents[2] / "fixtures/smolvlm"
 WORDS = ["<|im_start|>", "<end_of_utterance>", "<image>", "<row_1_col_1>", "<fake_token_around_image>"]
 
 

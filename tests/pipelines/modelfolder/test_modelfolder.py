@@ -15,7 +15,7 @@ from pipelines.engine import EngineError
 from pipelines.modelfolder import FAMILIES, ModelFolder, files, runs
 from tests.pipelines.modelfolder import tiny
 
-SMOLVLM = Path("tests/fixtures/smolvlm")
+SMOLVLM = Path(__file__).parents[2] / "fixtures/smolvlm"
 
 
 @pytest.fixture(scope="module")

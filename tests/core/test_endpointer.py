@@ -1,0 +1,243 @@
+"""The endpointer as a table of what is heard and what comes of it, and its promises on any sequence of frames."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from assistant.core.endpointer import MS, Dropped, Ended, Endpointer, Event, Settings, Started
+
+FRAME = 20  # ms
+
+# Short times, so that a row of the table stays readable: one sign is a frame of 20 ms, "#" is speech.
+QUICK = Settings(
+    start_ms=60, window_ms=100, hold_ms=120, min_speech_ms=80, max_speech_ms=400, pre_roll_ms=100, button_roll_ms=40
+)
+
+
+def told(events: list[Event]) -> list[str]:
+    """Events in short, times in ms."""
+    lines = []
+    for event in events:
+        match event:
+            case Started(at, audio_from):
+                lines.append(f"started {at // MS} from {audio_from // MS}")
+            case Ended(at, last, until, why):
+                lines.append(f"ended {at // MS} last {last // MS} until {until // MS}: {why}")
+            case Dropped(at, last, why):
+                lines.append(f"dropped {at // MS} last {last // MS}: {why}")
+    return lines
+
+
+def heard(signs: str, settings: Settings = QUICK) -> list[str]:
+    """What comes of the frames; "p" presses and "r" releases the button, a blank is a frame that got lost."""
+    endpointer, events, at = Endpointer(settings), list[Event](), 0
+    for sign in signs:
+        match sign:
+            case "p":
+                events += endpointer.press(at * MS)
+            case "r":
+                events += endpointer.release(at * MS)
+            case "#" | ".":
+                events += endpointer.frame(float(sign == "#"), at * MS, FRAME * MS)
+        at += FRAME if sign in "#. " else 0
+    return told(events)
+
+
+TABLE = [
+    ("silence", "." * 40, []),
+    ("two frames are not enough", "....##........", []),
+    ("nor are three that lie too far apart", "....#...#...#........", []),
+    ("a phrase", ".......#####......", ["started 140 from 40", "ended 140 last 240 until 360: silence"]),
+    ("no pre-roll before the stream began", "#####......", ["started 0 from 0", "ended 0 last 100 until 220: silence"]),
+    ("a start with holes", "......#.#.##......", ["started 120 from 20", "ended 120 last 240 until 360: silence"]),
+    ("a pause that is short enough", ".....####.....####......",
+     ["started 100 from 0", "ended 100 last 360 until 480: silence"]),
+    ("two phrases share no sample", "####......####......",
+     ["started 0 from 0", "ended 0 last 80 until 200: silence",
+      "started 200 from 200", "ended 200 last 280 until 400: silence"]),
+    ("too short", ".....###......", ["started 100 from 0", "dropped 100 last 160: too short"]),
+    ("too long, and on with the next", "#" * 30,
+     ["started 0 from 0", "ended 0 last 400 until 400: too long", "started 400 from 400"]),
+    ("a click late in the silence prolongs nothing", "####.....#.",
+     ["started 0 from 0", "ended 0 last 80 until 200: silence"]),
+    ("lost frames are silence", "####          .", ["started 0 from 0", "ended 0 last 80 until 80: silence"]),
+    ("a lost frame is a short one", "### ###......", ["started 0 from 0", "ended 0 last 140 until 260: silence"]),
+    ("the button", "..........p..##......##..r...........",
+     ["started 200 from 160", "ended 200 last 460 until 500: released"]),
+    ("the button, and nothing that sounds like speech", "....p.........r....",
+     ["started 80 from 40", "ended 80 last 260 until 260: released"]),
+    ("the button tapped", "....p..r....", ["started 80 from 40", "dropped 80 last 80: too short"]),
+    ("the button held for too long", "p" + "#" * 30 + "r....",
+     ["started 0 from 0", "ended 0 last 400 until 400: too long"]),
+    ("the button takes over what is being said", "...####p......####........r.",
+     ["started 60 from 0", "ended 60 last 340 until 500: released"]),
+    ("pressed twice, released twice", "....pp......rr...",
+     ["started 80 from 40", "ended 80 last 200 until 200: released"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("signs", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_what_comes_of_what_is_heard(signs: str, wanted: list[str]) -> None:
+    assert heard(signs) == wanted
+
+
+def test_without_hands_free_only_the_button_opens() -> None:
+    settings = msgspec.structs.replace(QUICK, hands_free=False)
+    assert heard("##########......", settings) == []
+    assert heard("##p######r..####", settings) == ["started 40 from 0", "ended 40 last 160 until 160: released"]
+
+
+def test_a_release_waits_for_the_sound_before_it() -> None:
+    endpointer = Endpointer(QUICK)
+    assert told(endpointer.press(0)) == ["started 0 from 0"]
+    assert endpointer.release(200 * MS) == []
+    events = [event for at in range(0, 300, FRAME) for event in endpointer.frame(1.0, at * MS, FRAME * MS)]
+    assert told(events)[0] == "ended 0 last 200 until 200: released"
+
+
+def test_the_end_of_a_stream_ends_its_utterance_and_frees_the_clock() -> None:
+    endpointer = Endpointer(QUICK)
+    for at in range(5_000, 5_100, FRAME):
+        endpointer.frame(1.0, at * MS, FRAME * MS)
+    assert told(endpointer.finish()) == ["ended 5000 last 5100 until 5100: silence"]
+    assert endpointer.finish() == []
+    events = [event for at in range(0, 100, FRAME) for event in endpointer.frame(1.0, at * MS, FRAME * MS)]
+    assert told(events) == ["started 0 from 0"]
+
+
+def test_what_is_given_up_belongs_to_nothing_later() -> None:
+    endpointer = Endpointer(QUICK)
+    assert endpointer.drop("muted") == []
+    for at in range(0, 100, FRAME):
+        endpointer.frame(1.0, at * MS, FRAME * MS)
+    assert told(endpointer.drop("muted")) == ["dropped 0 last 100: muted"]
+    events = [event for at in range(100, 200, FRAME) for event in endpointer.frame(1.0, at * MS, FRAME * MS)]
+    assert told(events) == ["started 100 from 100"]
+
+
+@pytest.mark.parametrize(("start", "length"), [(19, 20), (0, 20), (20, 0), (20, -5)])
+def test_frames_come_in_order(start: int, length: int) -> None:
+    endpointer = Endpointer(QUICK)
+    endpointer.frame(0.0, 0, 20)
+    with pytest.raises(ValueError, match="cannot follow"):
+        endpointer.frame(0.0, start, length)
+
+
+@pytest.mark.parametrize("wrong", [{"start_ms": 300}, {"min_speech_ms": 20_000}, {"hold_ms": 0}, {"threshold": 2.0}])
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(wrong, Settings)
+
+
+settings_of_any_kind = st.builds(
+    Settings,
+    start_ms=st.integers(1, 150),
+    window_ms=st.integers(150, 300),
+    hold_ms=st.integers(20, 600),
+    min_speech_ms=st.integers(0, 300),
+    max_speech_ms=st.integers(300, 2_000),
+    pre_roll_ms=st.integers(0, 600),
+    button_roll_ms=st.integers(0, 300),
+)
+
+
+class Listening(RuleBasedStateMachine):
+    """Any frames, gaps and buttons in any order."""
+
+    @initialize(settings=settings_of_any_kind)
+    def begin(self, settings: Settings) -> None:
+        self.settings, self.endpointer = settings, Endpointer(settings)
+        self.now = 1_000_000 * MS
+        self.began = self.now
+        self.started: Started | None = None
+        self.taken = self.latest = 0  # end of the last utterance's audio; start of the newest utterance
+        self.held = False
+
+    def check(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Started):
+                assert self.started is None, "two are open"
+                assert event.at > self.latest, "a turn's name is used once"
+                assert self.taken <= event.audio_from <= event.at, "no sample belongs to two"
+                assert event.audio_from >= self.now - self.settings.reach_ms * MS or self.held
+                self.started, self.latest = event, event.at
+                continue
+            assert self.started is not None, "nothing is open"
+            assert event.at == self.started.at
+            assert event.last_sample_at >= event.at
+            if isinstance(event, Ended):
+                assert event.last_sample_at <= event.audio_until <= max(self.now, event.at)
+                self.taken = event.audio_until
+            else:
+                self.taken = min(self.now, max(self.taken, event.last_sample_at))
+            self.started = None
+
+    @rule(
+        pattern=st.lists(st.booleans(), max_size=60), length=st.integers(5, 40), gap=st.sampled_from([0, 0, 0, 7, 900])
+    )
+    def frames(self, pattern: list[bool], length: int, gap: int) -> None:
+        self.now += gap * MS
+        for speech in pattern:
+            at, self.now = self.now, self.now + length * MS
+            self.check(self.endpointer.frame(0.9 if speech else 0.1, at, length * MS))
+
+    @rule(speech_ms=st.integers(300, 3_000))
+    def talk(self, speech_ms: int) -> None:
+        """Uninterrupted speech is never outside an utterance for longer than it takes to believe in it."""
+        outside = 0
+        for _ in range(speech_ms // 10):
+            at, self.now = self.now, self.now + 10 * MS
+            self.check(self.endpointer.frame(1.0, at, 10 * MS))
+            outside = 0 if self.endpointer.open or self.taken == self.now else outside + 10
+            assert outside <= self.settings.start_ms or self.held
+
+    @rule(early=st.integers(0, 50))
+    def press(self, early: int) -> None:
+        self.held = True
+        self.check(self.endpointer.press(self.now - early * MS))
+
+    @rule(late=st.integers(0, 50))
+    def release(self, late: int) -> None:
+        self.check(self.endpointer.release(self.now + late * MS))
+        self.held = False
+
+    @rule()
+    def drop(self) -> None:
+        self.check(self.endpointer.drop("muted"))
+        assert not self.endpointer.open
+
+    @rule()
+    def silence(self) -> None:
+        """A hold's silence ends whatever the button does not hold open."""
+        for _ in range(self.settings.hold_ms // 10 + 8):
+            at, self.now = self.now, self.now + 10 * MS
+            self.check(self.endpointer.frame(0.0, at, 10 * MS))
+        assert self.held or not self.endpointer.open
+
+    @invariant()
+    def it_says_whether_one_is_open(self) -> None:
+        if hasattr(self, "endpointer"):
+            assert self.endpointer.open == (self.started is not None)
+
+
+TestListening = Listening.TestCase
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=300), settings_of_any_kind)
+def test_enough_speech_in_the_window_always_lies_within_an_utterance(speech: list[bool], settings: Settings) -> None:
+    endpointer, events = Endpointer(settings), list[Event]()
+    for index, spoke in enumerate(speech):
+        events += endpointer.frame(float(spoke), index * FRAME * MS, FRAME * MS)
+    events += endpointer.finish()
+    spans = [
+        (start.audio_from, end.audio_until if isinstance(end, Ended) else end.last_sample_at)
+        for start, end in zip(events[::2], events[1::2], strict=True)
+        if isinstance(start, Started) and not isinstance(end, Started)
+    ]
+    enough = -(-settings.start_ms // FRAME)  # frames
+    for first in range(len(speech) - enough + 1):
+        if all(speech[first : first + enough]):
+            middle = (first + enough - 1) * FRAME * MS
+            assert any(begin <= middle < end for begin, end in spans)
