@@ -33,7 +33,7 @@ log = logging.getLogger("assistant")
 BEAT_S = 1.0
 SUPERVISOR_LOCK, RESOLVED = "supervisor.lock", "settings.json"  # in the runtime directory
 EXIT_CONFIG = 78  # EX_CONFIG: trying again without a change is of no use
-ORPHAN_S = 3.0  # a service whose starter is gone ends within this time, whatever it is doing
+ORPHAN_S = 2.0  # a service whose starter is gone ends within this time, whatever it is doing
 
 
 class Unfit(Exception):

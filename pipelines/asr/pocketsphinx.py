@@ -28,7 +28,7 @@ from pipelines.asr import RATE, Recognition
 _FRAME = RATE // 50  # 20 ms: loudness is judged in these
 _LOUDEST = 10  # frames that say how loud the speech is
 _SILENCE = 33.0  # RMS (-60 dBFS): nothing louder than this is nobody speaking
-_SPEECH_DB, _PAUSE_DB = -35.0, -28.0  # relative to the loudest: below, a frame is no speech; below, there is a pause
+_SPEECH_DB = -30.0  # relative to the loudest: a frame below is no speech
 _PAUSE = 12  # frames of quiet that are worth decoding in: 240 ms
 _MARGIN = RATE * 150 // 1000  # samples kept on either side of the speech
 _DITHER_DB = -40.0  # synthetic speech has digital silence, which the model has never heard
@@ -167,7 +167,7 @@ class Utterance:
         keep = heapq.heappush if len(self._loudest) < _LOUDEST else heapq.heappushpop
         keep(self._loudest, loudness)
         level = self._level()
-        self._quiet = self._quiet + 1 if loudness < level * _ratio(_PAUSE_DB) else 0
+        self._quiet = self._quiet + 1 if loudness < level * _ratio(_SPEECH_DB) else 0
         return self._quiet == _PAUSE and level > _SILENCE
 
     def _level(self) -> float:
