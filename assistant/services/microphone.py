@@ -33,7 +33,7 @@ from assistant.service import Service, Unfit
 from assistant.wire import Received
 from pipelines import asr, audio, vad
 from pipelines.audio.resample import Converter, frames
-from pipelines.engine import EngineError
+from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +59,13 @@ def run(service: Service, settings: Settings) -> None:
     service.busy("loading speech recognition", 120.0)
     try:
         recognizer = asr.load(settings.asr.engine, settings.asr.options)
-        vad.load(settings.vad.engine, settings.vad.options)  # each stream loads its own: refuse bad options now
+        # Each stream loads a detector of its own: this one only shows that it can be.
+        detector = vad.load(settings.vad.engine, settings.vad.options)
     except EngineError as error:
         raise Unfit(str(error)) from error
     ears = Ears(service, settings, recognizer)
     ears.say_state()
-    service.ready()
+    service.ready(f"{name_of(recognizer)}, {name_of(detector)}")
     for received in service.messages():
         if received is not None:
             ears.take(received)
@@ -121,7 +122,7 @@ class Ears:
             ear.drop("muted")
         self._streams.clear()
         self.say_state()
-        self._service.be("ready", "muted" if muted else "")
+        self._service.be("ready", "muted") if muted else self._service.well()
 
     def _button(self, button: PushToTalk) -> None:
         name = button.stream or next(reversed(self._streams), "")
