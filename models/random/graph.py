@@ -14,7 +14,7 @@ from models.random import Numbers
 MICROSOFT = "com.microsoft"  # onnxruntime's own operators, which published exports use
 INLINE = 1024  # bytes: smaller constants stay in the graph, where shapes and axes must be
 PAGE = 4096  # bytes: where a weight begins in the file beside, so that it can be mapped
-FLOAT, INT64, INT32, INT8 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32, TensorProto.INT8
+FLOAT, INT64, INT32 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32
 Shape = Sequence[int | str]  # a dimension that is open has a name
 
 

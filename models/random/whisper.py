@@ -21,7 +21,28 @@ from models.random import Numbers
 
 MELS, HEARD, WRITTEN, VOCABULARY = 80, 1500, 448, 51865
 START, END, SILENT, UNTIMED = "<|startoftranscript|>", "<|endoftext|>", "<|nospeech|>", "<|notimestamps|>"
-WORDS = "what do you see on the left side of this wooden table near my old lamp and two red cups".split()
+WORDS = [
+    "what",
+    "do",
+    "you",
+    "see",
+    "on",
+    "the",
+    "left",
+    "side",
+    "of",
+    "this",
+    "wooden",
+    "table",
+    "near",
+    "my",
+    "old",
+    "lamp",
+    "and",
+    "two",
+    "red",
+    "cups",
+]
 DEAF = 1e-3  # scale of what must not change the chain; not zero, for equal matrices would be kept only once
 
 
