@@ -219,14 +219,15 @@ class Dialogue:
             self._generate(None)
             return
         compare = known if plan.compare else None
+        self._current.look_until = self._service.clock() + int(self._settings.look_s * 1e9)
         look = Look(
             turn=turn,
             camera=camera,
             known=compare.identity if compare else "",
             known_signature=compare.signature if compare else b"",
             max_age_ms=0 if camera else self._settings.max_age_ms,
+            until=self._current.look_until,
         )
-        self._current.look_until = self._service.clock() + int(self._settings.look_s * 1e9)
         self._service.publish(look)
 
     def _check_width(self, beat: Heartbeat) -> None:

@@ -74,7 +74,7 @@ class Eyes:
                 self._states[state.camera] = state
                 if state.state != "live":
                     self._newest.pop(state.camera, None)
-            case Look() as look:
+            case Look() as look if look.until > self._service.clock():
                 deadline = self._service.clock() + self._settings.wait_ms * 1_000_000
                 self._waiting[look.turn.conversation] = (look, deadline)
 
