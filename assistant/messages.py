@@ -331,7 +331,7 @@ TOPICS: dict[type[Message], Topic] = {
     Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
     # Re-sent, because a vision process that was just started anew has not subscribed in time to hear it.
-    Look: Topic(publishers=("dialogue",), resend=True),
+    Look: Topic(publishers=("dialogue",), resend=True, key="camera"),
     Embedding: Topic(publishers=("vision",)),
     Unseen: Topic(publishers=("vision",)),
     TurnStarted: Topic(publishers=("dialogue",)),

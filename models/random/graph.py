@@ -9,13 +9,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.random import Numbers
+from . import Numbers
 
 MICROSOFT = "com.microsoft"  # onnxruntime's own operators, which published exports use
 INLINE = 1024  # bytes: smaller constants stay in the graph, where shapes and axes must be
 PAGE = 4096  # bytes: where a weight begins in the file beside, so that it can be mapped
-FLOAT, INT64, INT32 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32
-Shape = Sequence[int | str]  # a dimension that is open has a name
+FLOAT, INT64, INT32 = int(TensorProto.FLOAT), int(TensorProto.INT64), int(TensorProto.INT32)
+Value = tuple[int, Any]  # element type and shape; a dimension that is open has a name
 
 
 class Graph:
@@ -36,11 +36,13 @@ class Graph:
         self._data.close()
 
     def __call__(self, op: str, *inputs: str, out: str = "", domain: str = "", **attributes: Any) -> str:
-        return self.several(op, inputs, [out or f"n{len(self._nodes)}"], domain, **attributes)[0]
+        name = out or f"n{len(self._nodes)}"
+        self.several(op, inputs, [name], domain, **attributes)
+        return name
 
-    def several(self, op: str, inputs: Sequence[str], out: Sequence[str], domain: str = "", **attributes: Any) -> Any:
-        """A node with several outputs; gives their names."""
-        self._nodes.append(helper.make_node(op, list(inputs), list(out), domain=domain, **attributes))
+    def several(self, op: str, inputs: Sequence[str], out: list[str], domain: str = "", **attributes: Any) -> list[str]:
+        """A node with several outputs; gives their names ``out`` back."""
+        self._nodes.append(helper.make_node(op, list(inputs), out, domain=domain, **attributes))
         return out
 
     def fresh(self, count: int) -> list[str]:
@@ -75,8 +77,8 @@ class Graph:
     def number(self, value: float) -> str:
         return self.constant(np.array(value, np.float32))
 
-    def save(self, inputs: Mapping[str, tuple[int, Shape]], outputs: Mapping[str, tuple[int, Shape]]) -> None:
-        """Write the graph; inputs and outputs: name -> element type and shape."""
+    def save(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> None:
+        """Write the graph; inputs and outputs by name."""
         given, made = (
             [helper.make_tensor_value_info(name, kind, list(shape)) for name, (kind, shape) in named.items()]
             for named in (inputs, outputs)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.random import Numbers
-from models.random.graph import FLOAT, MICROSOFT, Graph
+from . import Numbers
+from .graph import FLOAT, MICROSOFT, Graph
 
 
 class Size(NamedTuple):

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from models.random import Numbers, siglip
-from models.random.graph import FLOAT, INT32, INT64, MICROSOFT, Graph
+from . import Numbers, siglip
+from .graph import FLOAT, INT32, INT64, MICROSOFT, Graph
 
 Dtype = Literal["q8", "fp32"]
 SUFFIXES: dict[Dtype, str] = {"q8": "_quantized", "fp32": ""}
@@ -169,7 +169,7 @@ def _tokenizer(path: Path, vocabulary: int) -> dict[str, int]:
     made.decoder = decoders.ByteLevel()
     made.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
     made.save(str(path))
-    return {token: made.token_to_id(token) for token in SPECIAL}
+    return {token: len(plain) + index for index, token in enumerate(SPECIAL)}
 
 
 def _settings(size: Size, tokens: dict[str, int]) -> dict[str, Any]:

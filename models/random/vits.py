@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 
-from models.random import Numbers
-from models.random.graph import FLOAT, INT64, MICROSOFT, Graph
+from . import Numbers
+from .graph import FLOAT, INT64, MICROSOFT, Graph
 
 FRAMES = 3.3  # of 256 samples for each id; between two sounds piper puts a filler id
 SYMBOLS, RATE = 256, 22050

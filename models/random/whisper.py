@@ -17,7 +17,7 @@ from ctranslate2.specs import whisper_spec
 from faster_whisper.tokenizer import _LANGUAGE_CODES as LANGUAGES
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
-from models.random import Numbers
+from . import Numbers
 
 MELS, HEARD, WRITTEN, VOCABULARY = 80, 1500, 448, 51865
 START, END, SILENT, UNTIMED = "<|startoftranscript|>", "<|endoftext|>", "<|nospeech|>", "<|notimestamps|>"
