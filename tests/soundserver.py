@@ -131,7 +131,7 @@ class Recorder:
     def pcm(self) -> PCM:
         return np.frombuffer(bytes(self._data[: len(self._data) // 2 * 2]), "<i2").astype(np.int16)
 
-    def read_until(self, holds: Callable[[PCM], bool], timeout_s: float = PATIENCE_S) -> PCM:
+    def read_until(self, holds: Callable[[PCM], bool | np.bool_], timeout_s: float = PATIENCE_S) -> PCM:
         """Record until what was recorded is as wanted."""
         deadline = time.monotonic() + timeout_s
         while not holds(self.pcm):
