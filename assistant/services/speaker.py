@@ -159,8 +159,8 @@ class Mouth:
         self._keeper.await_first(OPEN_S)
 
     def close(self) -> None:
-        if self._keeper is not None:
-            self._keeper.close()
+        if self._keeper is not None and not self._keeper.close():
+            log.warning("the speaker does not close: the sound server is stuck")
         self._synthesis.close()
 
     def patience(self) -> float:

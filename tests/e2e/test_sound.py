@@ -68,6 +68,9 @@ class Daemon:
             if received_now is not None:
                 self._said.append(received_now)
 
+    def received(self, mark: int, kind: type[Message]) -> list[Received]:
+        return [received for received in self._said[mark:] if isinstance(received.message, kind)]
+
     def all(self, mark: int, kind: type[M]) -> list[M]:
         return [r.message for r in self._said[mark:] if isinstance(r.message, kind)]
 
@@ -207,6 +210,30 @@ def test_a_sound_server_that_dies_is_said_and_used_again(sound_server: SoundServ
         say(sound_server, "what-color-is-the-ball")
         assert house.after(mark, Heard).text == "what color is the ball"
         assert house.after(mark, Spoken).complete
+
+
+def test_a_reply_goes_on_where_another_speaker_takes_over(sound_server: SoundServer) -> None:
+    with daemon(*DESK, "speaker.fallback_device=kitchen") as house:
+        house.await_sound()
+        mark = house.mark()
+        with sound_server.recording("spk") as desk, sound_server.recording("spare") as kitchen:
+            turn = house.ask(LONG)
+            house.after(mark, Speaking, lambda speaking: speaking.turn == turn)
+            desk.read_until(lambda pcm: bool(pcm.any()))
+            sound_server.unplug_the_desk_speaker()
+            try:
+                kitchen.read_until(lambda pcm: bool(pcm.any()))
+                house.after(mark, SpeakerIdle, lambda idle: idle.turn == turn)
+            finally:
+                sound_server.plug_the_desk_speaker()
+            assert all(spoken.complete for spoken in house.all(mark, Spoken))
+            beat = house.after(mark, Heartbeat, lambda beat: "kitchen" in beat.detail, "speaker")
+            assert (beat.state, "desk_speaker" in beat.detail) == ("degraded", True)
+            pcm = kitchen.read_until(lambda pcm: bool(pcm.any()) and not pcm[-24_000:].any())
+            whole = sum(len(block.payload) / 2 for block in house.received(mark, AudioOut)) / 22_050
+            assert 0.5 * whole < np.count_nonzero(pcm) / 48_000
+        mark = house.mark()
+        house.after(mark, Heartbeat, lambda beat: beat.state == "ready", "speaker")  # the wanted one is back
 
 
 def test_wrong_names_and_no_server_at_the_start_are_said_and_another_speaker_stands_in(
