@@ -15,7 +15,8 @@ import numpy as np
 
 from assistant import config
 from assistant.config import Engine
-from assistant.core import personas
+from assistant.core import closer, personas
+from assistant.core.cameras import named
 from assistant.core.commands import Command, answer, match
 from assistant.core.conversation import PictureRef
 from assistant.core.looking import look_for
@@ -26,6 +27,7 @@ from assistant.memory import Memory
 from assistant.messages import (
     LIVE,
     Ask,
+    CameraState,
     Clear,
     Cleared,
     Embedding,
@@ -59,7 +61,9 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     roles: ClassVar[Mapping[str, str]] = {"llm": "llm"}
 
     llm: Engine = Engine("auto")
-    language: personas.Language = "en"  # of the persona and of the daemon's own sentences, where the question does not tell
+    language: personas.Language = (
+        "en"  # of the persona and of the daemon's own sentences, where the question does not tell
+    )
     persona: Literal["plain", "home", "inspector"] = "plain"
     system: str = ""  # replaces the persona's system prompt
     examples: bool = True  # the persona's few-shot examples
@@ -77,7 +81,7 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
 
 def run(service: Service, settings: Settings) -> None:
-    service.listen(Heard, Embedding, Unseen, Spoken, SpeakerIdle, Interrupt)
+    service.listen(Heard, CameraState, Embedding, Unseen, Spoken, SpeakerIdle, Interrupt)
     service.busy("loading the language model", settings.load_s)
     try:
         model = llm.load(settings.llm.engine, settings.llm.options)
@@ -120,6 +124,7 @@ class Dialogue:
         self._service, self._settings, self._model, self._memory = service, settings, model, memory
         self._current: Current | None = None
         self._waiting: deque[Ask] = deque()  # questions of other conversations, while one is answered
+        self._cameras: dict[str, tuple[str, ...]] = {}  # those that a question may name, and what it may call them
         self._sounding: dict[Turn, tuple[Reply, bool]] = {}  # replies not yet spoken to their end; the flag: cut
 
     # --- what arrives ---
@@ -141,6 +146,8 @@ class Dialogue:
                 self._seen(seen, received.payload)
             case Unseen() as unseen if self._awaits(unseen.turn):
                 self._say_instead(personas.unseen(unseen.why, self._speech()), "unseen", unseen.detail)
+            case CameraState(camera=camera, called=called) if called:
+                self._cameras[camera] = called
             case Spoken() as spoken:
                 self._spoken(spoken)
             case SpeakerIdle(turn=turn):
@@ -195,21 +202,36 @@ class Dialogue:
         if command is not None:
             self._obey(command)
             return
-        known = None if camera else self._memory.in_context(turn.conversation)
-        plan = look_for(text, self._settings.picture, known is not None)
-        if not plan.needed and not camera:
+        look = self._look(turn, text, camera)
+        if look is None:
             self._generate(None)
             return
-        compare = known if plan.compare else None
-        look = Look(
-            turn=turn,
-            camera=camera,
-            known=compare.identity if compare else "",
-            known_signature=compare.signature if compare else b"",
-            max_age_ms=0 if camera else self._settings.max_age_ms,
-        )
         self._current.look_until = self._service.clock() + int(self._settings.look_s * 1e9)
         self._service.publish(look)
+
+    def _look(self, turn: Turn, text: str, camera: str) -> Look | None:
+        """What to ask vision for; ``camera``: where a program chose one. A picture that was sent has no age."""
+        known = self._memory.in_context(turn.conversation)
+        plan = look_for(text, self._settings.picture, known is not None)
+        if not plan.needed and not camera:
+            return None
+        sent = camera not in ("", *self._cameras)
+        camera = camera or self._camera(turn.conversation, text)
+        region = closer.region(text)
+        same = known if plan.compare and known and (known.camera, known.region) == (camera, region) else None
+        return Look(
+            turn=turn,
+            camera=camera,
+            region=region,
+            known=same.identity if same else "",
+            known_signature=same.signature if same else b"",
+            max_age_ms=0 if sent else self._settings.max_age_ms,
+        )
+
+    def _camera(self, conversation: str, text: str) -> str:
+        """The camera that a question names, or else that which the conversation is about; "" for the default one."""
+        about = self._memory.camera(conversation)
+        return named(text, self._cameras) or (about if about in self._cameras else "")
 
     def _awaits(self, turn: Turn) -> bool:
         return self._current is not None and self._current.turn == turn and self._current.events is None
@@ -222,7 +244,9 @@ class Dialogue:
             picture = known
         else:
             taken = time.strftime("%H:%M", time.localtime())
-            picture = PictureRef(seen.identity, seen.captured_at, taken, seen.frame_seq, seen.signature, seen.camera)
+            picture = PictureRef(
+                seen.identity, seen.captured_at, taken, seen.frame_seq, seen.signature, seen.camera, seen.region
+            )
             rows = np.frombuffer(payload, np.float32).reshape(seen.tokens, seen.width)
             self._memory.show(llm.Picture(seen.identity, rows=rows, grid=seen.grid))
         bound = PictureBound(
@@ -233,6 +257,7 @@ class Dialogue:
             captured_at=picture.captured_at,
             verified_at=seen.verified_at,
             fresh=seen.form != "unchanged",
+            region=picture.region,
         )
         self._service.publish(bound)
         self._generate(picture)
