@@ -11,7 +11,8 @@ SHARE = 0.5  # of width and height: twice as near, and of the picture's own shap
 
 _CLOSER = re.compile(
     r"\b(?:(?:look|get|go|come|move|see|show)\b(?: \w+){0,4} (?:closer|nearer)|closer look|closer view"
-    r"|closer (?:at|to|on)|look more closely|look closely|zoom in|zoom into|zoom(?! (?:out|back))|magnify|enlarge|close up)\b"
+    r"|closer (?:at|to|on)|look more closely|look closely"
+    r"|zoom in|zoom into|zoom(?! (?:out|back))|magnify|enlarge|close up)\b"
 )
 _CLOSER_ZH = re.compile(r"[近进]一?点|近一些|近些|(?:拉|凑|靠|走)近|近看|近距离|放大|特写")
 _AWAY = re.compile(r"\b(?:not|don't|do not|no) (?:\w+ )?(?:closer|zoom)|别放大|不要放大")

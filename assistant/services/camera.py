@@ -19,7 +19,7 @@ class Settings(Source, frozen=True, kw_only=True):
     beside: ClassVar[tuple[str, ...]] = ("cameras",)
 
     name: str = "main"
-    cameras: dict[str, Source] = {}
+    cameras: dict[str, Source] = {}  # noqa: RUF012 (msgspec copies it)
 
 
 def run(service: Service, settings: Settings) -> None:

@@ -15,11 +15,10 @@ import numpy as np
 
 from assistant import config
 from assistant.config import Engine
-from assistant.core import closer, personas
-from assistant.core.cameras import named
+from assistant.core import personas
 from assistant.core.commands import Command, answer, match
 from assistant.core.conversation import PictureRef
-from assistant.core.looking import look_for
+from assistant.core.looking import sight_for
 from assistant.core.reply import Piece, Reply
 from assistant.core.sentences import language
 from assistant.history import History
@@ -202,36 +201,22 @@ class Dialogue:
         if command is not None:
             self._obey(command)
             return
-        look = self._look(turn, text, camera)
-        if look is None:
+        known = self._memory.in_context(turn.conversation)
+        about = self._memory.camera(turn.conversation)
+        sight = sight_for(text, self._settings.picture, known, about, self._cameras, camera)
+        if sight is None:
             self._generate(None)
             return
+        look = Look(
+            turn=turn,
+            camera=sight.camera,
+            region=sight.region,
+            known=sight.known.identity if sight.known else "",
+            known_signature=sight.known.signature if sight.known else b"",
+            max_age_ms=self._settings.max_age_ms if sight.ages else 0,
+        )
         self._current.look_until = self._service.clock() + int(self._settings.look_s * 1e9)
         self._service.publish(look)
-
-    def _look(self, turn: Turn, text: str, camera: str) -> Look | None:
-        """What to ask vision for; ``camera``: where a program chose one. A picture that was sent has no age."""
-        known = self._memory.in_context(turn.conversation)
-        plan = look_for(text, self._settings.picture, known is not None)
-        if not plan.needed and not camera:
-            return None
-        sent = camera not in ("", *self._cameras)
-        camera = camera or self._camera(turn.conversation, text)
-        region = closer.region(text)
-        same = known if plan.compare and known and (known.camera, known.region) == (camera, region) else None
-        return Look(
-            turn=turn,
-            camera=camera,
-            region=region,
-            known=same.identity if same else "",
-            known_signature=same.signature if same else b"",
-            max_age_ms=0 if sent else self._settings.max_age_ms,
-        )
-
-    def _camera(self, conversation: str, text: str) -> str:
-        """The camera that a question names, or else that which the conversation is about; "" for the default one."""
-        about = self._memory.camera(conversation)
-        return named(text, self._cameras) or (about if about in self._cameras else "")
 
     def _awaits(self, turn: Turn) -> bool:
         return self._current is not None and self._current.turn == turn and self._current.events is None

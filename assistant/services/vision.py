@@ -154,8 +154,8 @@ class Eyes:
             self._embeddings.popitem(last=False)
 
     def _fault(self, camera: str, picture: NDArray[np.uint8]) -> Fault | None:
-        """What is wrong with a camera's picture, all of it: a part may well be a plain wall. A picture that was sent for
-        a question is no camera's: it may be what it likes."""
+        """What is wrong with a camera's picture: with all of it, a part may well be a plain wall. A picture that was
+        sent for a question is no camera's, and may be what it likes."""
         state = self._states.get(camera)
         return fault(picture, self._settings.quality) if state is not None and state.called else None
 

@@ -20,6 +20,7 @@ from pipelines import image
 from pipelines.camera import CameraLost, Shot
 
 log = logging.getLogger(__name__)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns at each attempt; what counts is told by us
 
 CLOSE_S = 12.0  # V4L2 waits up to 10 s for a device that hangs
 LATE_S = 1.0  # a machine that is so far behind a file's pace plays it slower

@@ -21,7 +21,7 @@ BURNT = 253  # grey level, in all three colours: white paper is below
 NEAR = 31  # pixels: how far an edge reaches, at most
 EDGE = 24.0  # grey levels from one side of an edge to the other that make it one
 FEW = 40  # pixels of edges: fewer tell nothing
-MOTION = 1.5
+MOTION = 1.2
 
 Picture = NDArray[Any]
 Level = Annotated[float, msgspec.Meta(ge=0, le=255)]
