@@ -14,11 +14,9 @@ from assistant.config import Engine
 from assistant.core import frames
 from assistant.messages import CameraState, Frame, Message
 from pipelines import camera
-from pipelines.engine import EngineError
+from pipelines.engine import AUTO, EngineError
 
 log = logging.getLogger(__name__)
-
-ONLY = "opencv"  # what "auto" is here
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Publish = Callable[[Message, Any], None]
@@ -142,5 +140,6 @@ def framed(name: str, seq: int, shot: camera.Shot, signature: bytes) -> Frame:
 
 
 def _load(chosen: Engine) -> camera.Camera:
-    name = ONLY if chosen.engine == "auto" else chosen.engine
+    """Where there is one to choose from, ``auto`` has nothing to find out, or to log at every attempt."""
+    name = AUTO["camera"][0] if chosen.engine == "auto" else chosen.engine
     return camera.load(name, chosen.all_options.get(name, {}))

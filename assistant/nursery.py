@@ -5,6 +5,7 @@ this process holds: when this process is gone, the kernel closes it, and the chi
 """
 
 import contextlib
+import itertools
 import os
 import selectors
 import socket
@@ -13,14 +14,16 @@ from collections.abc import Sequence
 
 from assistant.notify import LIFELINE, parse
 
+_NUMBERS = itertools.count()  # abstract addresses are one name space for the whole machine
+
 
 class Child:
     """One started process: ``notices`` are the fields that it sent."""
 
-    def __init__(self, name: str, command: Sequence[str], lifeline: int, count: int) -> None:
+    def __init__(self, name: str, command: Sequence[str], lifeline: int) -> None:
         self.name = name
         self.status = ""
-        address = f"edge-assistant-{os.getpid()}-{count}-{name}"
+        address = f"edge-assistant-{os.getpid()}-{next(_NUMBERS)}-{name}"
         self.notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self.notices.bind("\0" + address)
         environ = {**os.environ, "NOTIFY_SOCKET": "@" + address, LIFELINE: str(lifeline)}
@@ -47,13 +50,11 @@ class Nursery:
         self.children: dict[str, Child] = {}
         self._selector = selectors.DefaultSelector()
         self._lifeline, self._held = os.pipe2(os.O_CLOEXEC)
-        self._count = 0
 
     def start(self, name: str, command: Sequence[str]) -> Child:
         """Start a process in a session of its own (Ctrl-C reaches the parent, which stops its children in order)."""
         self.forget(name)
-        self._count += 1
-        child = self.children[name] = Child(name, command, self._lifeline, self._count)
+        child = self.children[name] = Child(name, command, self._lifeline)
         self._selector.register(child.notices, selectors.EVENT_READ, child)
         return child
 

@@ -59,24 +59,23 @@ def test_patience_waits_for_one_that_lets_go(tmp_path: Path) -> None:
     lock.release()
 
 
+ASK = "import sys; from pathlib import Path; from assistant.lock import holder\n" + (
+    "print('asking', flush=True)\nwhile True: holder(Path(sys.argv[1]))"
+)
+
+
 def test_to_ask_who_holds_it_never_turns_anyone_away(tmp_path: Path) -> None:
     path = tmp_path / "camera.lock"
     path.touch()
-    done = threading.Event()
-
-    def ask() -> None:
-        while not done.is_set():
-            holder(path)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
-        for _ in range(300):
-            Lock(path).release()
-            path.touch()
-    finally:
-        done.set()
-        asking.join()
+    with subprocess.Popen([sys.executable, "-c", ASK, str(path)], stdout=subprocess.PIPE, text=True) as asking:
+        try:
+            assert asking.stdout is not None
+            assert asking.stdout.readline() == "asking\n"
+            for _ in range(1000):
+                Lock(path).release()
+                path.touch()
+        finally:
+            asking.kill()
 
 
 def test_of_many_that_try_at_once_exactly_one_holds_it(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from assistant import messages
 from assistant.messages import BY_NAME, SERVICES, TOPICS, VERSION, Message, Topic
@@ -53,6 +53,7 @@ def test_no_topic_is_a_prefix_of_another() -> None:
 def test_any_value_comes_back_as_it_was(kind: type[Message]) -> None:
     sender, receiver = Wire("here", lambda: 7), Wire("there", lambda: 8)
 
+    @settings(max_examples=30)
     @given(strategies.of(kind))
     def check(message: Message) -> None:
         received = receiver.unpack([memoryview(part) for part in sender.pack(message, b"payload")])

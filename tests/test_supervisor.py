@@ -43,7 +43,8 @@ def stopped(process: Process) -> tuple[int, str]:
 def test_all_start_at_once_and_are_stopped_in_order(runtime: Path) -> None:
     sections = {name: {"together": SERVICES} for name in SERVICES}
     with nursed(supervisor(runtime, SERVICES, **sections)) as (nursery, child):
-        assert hear(nursery, lambda fields: "READY" in fields)["STATUS"] == "ready"
+        hear(nursery, lambda fields: "READY" in fields)
+        assert child.status.startswith("ready")
         running = processes.of(runtime)
         assert len(running) == 1 + len(SERVICES)
         child.process.terminate()
@@ -114,7 +115,7 @@ def test_one_that_dies_too_often_stops_everything_and_says_which_and_why(runtime
         code, said = ended(process)
     assert code == 1
     assert said.count("camera died (something broke); starting it again") == 2
-    assert said.splitlines()[-1] == "camera died 3 times: something broke" or "camera died 3 times" in said
+    assert "camera died 3 times: something broke\n" in said
     assert left(runtime) == set()
     assert processes.of(runtime) == []
 
@@ -147,12 +148,12 @@ def test_a_long_call_that_was_announced_is_not_silence(runtime: Path, join: Join
 
 def test_a_supervisor_that_was_stopped_does_not_blame_its_services(runtime: Path, join: Join) -> None:
     client = join()
-    with started(supervisor(runtime, ["camera", "vision"], supervisor={"watchdog_s": 2.0})) as process:
+    with started(supervisor(runtime, ["camera", "vision"], supervisor={"watchdog_s": 1.8})) as process:
         read_until(process, "ready in")
         services = psutil.Process(process.pid).children()
         for stopped_one in (services[0], psutil.Process(process.pid)):
             stopped_one.suspend()  # the machine pauses, but for the one service by which we know that time passes
-        beats = [ready_pid(client, but=services[0].pid) for _ in range(5)]
+        beats = [ready_pid(client, but=services[0].pid) for _ in range(4)]
         for stopped_one in (services[0], psutil.Process(process.pid)):
             stopped_one.resume()
         assert set(beats) == {services[1].pid}

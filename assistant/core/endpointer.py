@@ -115,7 +115,8 @@ class Endpointer:
         if not self._held:
             return []
         self._held = False
-        if self._open is None:
+        if self._open is None:  # it was held for too long; what came after belongs to nothing
+            self._forget()
             return []
         self._release = at
         return list(self._released()) if self._now is not None and self._now >= at else []
@@ -132,13 +133,13 @@ class Endpointer:
     def drop(self, why: str) -> list[Event]:
         """Give up the open utterance: muted, a reply begins … Sound up to now belongs to no later one."""
         events = list(self._dropped(why)) if self._open is not None else []
-        self._recent.clear()
-        self._free_from = max(self._free_from, self._now or 0)
+        self._forget()
         return events
 
     def _frame(self, speech: bool, start: int, end: int) -> Iterator[Event]:
         settings = self._settings
-        if self._silent(start):  # a gap between the frames may have been long enough
+        lost = self._now is not None and start - self._now >= end - start
+        if lost and self._silent(start):  # the gap was long enough
             yield from self._end("silence")
         self._recent.append((start, end, speech))
         while self._recent[0][0] < end - settings.window_ms * MS:
@@ -150,14 +151,19 @@ class Endpointer:
         elif self._open is not None and speech:
             self._open.spoken += end - start
             # a click in the silence after the words is not speech that goes on
-            if start - self._open.last <= settings.window_ms * MS or self._evidence():
+            if self._open.button or start - self._open.last < settings.window_ms * MS or self._evidence():
                 self._open.last = end
         if self._release is not None and end >= self._release:
             yield from self._released()
         elif self._open is not None and end - self._open.at >= settings.max_speech_ms * MS:
             yield from self._end("too long")
-        elif self._silent(end):
+        elif not speech and self._silent(end):  # with speech in the frame, perhaps it goes on after all
             yield from self._end("silence")
+
+    def _forget(self) -> None:
+        """Sound up to now is no part of a later utterance."""
+        self._recent.clear()
+        self._free_from = max(self._free_from, self._now or 0)
 
     def _evidence(self) -> bool:
         """Whether the window holds enough speech to believe in it."""

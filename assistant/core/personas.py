@@ -138,6 +138,10 @@ SAYINGS: dict[str, dict[Language, str]] = {
         "zh": "我看不清楚：画面很模糊。请拿稳一点，或者擦一擦镜头。",
     },
     "model_error": {"en": "Something went wrong with me. Please ask again.", "zh": "我刚才出错了，请再问一次。"},
+    "no_model": {
+        "en": "I have no language model yet, so I cannot answer questions.",
+        "zh": "我还没有语言模型，回答不了问题。",
+    },
     "too_long": {"en": "That is too long for me. Please ask it in fewer words.", "zh": "太长了，请说短一点。"},
     "not_understood": {"en": "I did not understand that.", "zh": "我没听懂。"},
     "still_loading": {"en": "I am still getting ready. Please wait a moment.", "zh": "我还在准备，请稍等。"},

@@ -93,8 +93,10 @@ class Eyes:
         if lost:
             told = [f"{state.camera}: {state.detail}" if len(states) > 1 else state.detail for state in lost]
             self._service.be("degraded", "; ".join(told))
+        elif any(state.state == "muted" for state in states):
+            self._service.be("ready", "muted")
         else:
-            self._service.be("ready", "muted" if any(state.state == "muted" for state in states) else "")
+            self._service.well()
 
     def _put(self, name: str, label: str, encoded: bytes) -> None:
         """A program's picture: for a configured camera from now on, for any other name once."""

@@ -33,7 +33,7 @@ from assistant.service import Service, Unfit
 from assistant.wire import Received
 from pipelines import asr, audio, vad
 from pipelines.audio.resample import Converter, frames
-from pipelines.engine import EngineError
+from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
     roles: ClassVar[Mapping[str, str]] = {"asr": "asr", "vad": "vad"}
 
-    asr: Engine = Engine("pocketsphinx")
-    vad: Engine = Engine("webrtcvad")
+    asr: Engine = Engine("auto")
+    vad: Engine = Engine("auto")
     source: Literal["bus"] = "bus"  # bus: AudioIn messages
     endpoint: endpointer.Settings = endpointer.Settings()
     half_duplex: bool = True  # speech during a reply is ignored; the button and the keyboard are not
@@ -59,12 +59,13 @@ def run(service: Service, settings: Settings) -> None:
     service.busy("loading speech recognition", 120.0)
     try:
         recognizer = asr.load(settings.asr.engine, settings.asr.options)
-        vad.load(settings.vad.engine, settings.vad.options)  # each stream loads its own: refuse bad options now
+        # Each stream loads a detector of its own: this one only shows that it can be.
+        detector = vad.load(settings.vad.engine, settings.vad.options)
     except EngineError as error:
         raise Unfit(str(error)) from error
     ears = Ears(service, settings, recognizer)
     ears.say_state()
-    service.ready()
+    service.ready(f"{name_of(recognizer)}, {name_of(detector)}")
     for received in service.messages():
         if received is not None:
             ears.take(received)
@@ -121,7 +122,7 @@ class Ears:
             ear.drop("muted")
         self._streams.clear()
         self.say_state()
-        self._service.be("ready", "muted" if muted else "")
+        self._service.be("ready", "muted") if muted else self._service.well()
 
     def _button(self, button: PushToTalk) -> None:
         name = button.stream or next(reversed(self._streams), "")
@@ -205,7 +206,11 @@ class Ear:
 
     def _feed(self, pcm: PCM) -> None:
         assert self._utterance is not None
-        text = self._utterance.feed(pcm)
+        try:
+            text = self._utterance.feed(pcm)
+        except EngineError as error:
+            self._fail(error)
+            return
         if text and text != self._partial:
             self._partial = text
             self._service.publish(Hearing(turn=self._turn, text=text))
@@ -240,9 +245,13 @@ class Ear:
         self._service.publish(
             SpeechEnded(turn=self._turn, stream=self._name, last_sample_at=event.last_sample_at, why=event.why)
         )
-        self._service.busy("recognising speech", 30.0)
+        self._service.busy("recognising speech", 120.0)
         began = time.perf_counter()
-        result = utterance.finish()
+        try:
+            result = utterance.finish()
+        except EngineError as error:
+            self._fail(error)
+            result = asr.Recognition(refused=f"recognition failed: {error}")
         if not result.text:
             self._dropped(result.refused or "nothing understood", event.last_sample_at)
             return
@@ -255,6 +264,11 @@ class Ear:
             engine_ms=(time.perf_counter() - began) * 1000,
         )
         self._service.publish(heard)
+        self._service.well()  # should recognition have failed before, it no longer does
+
+    def _fail(self, error: EngineError) -> None:
+        log.error("recognition failed: %s", error)
+        self._service.be("degraded", str(error))
 
     def _dropped(self, why: str, last_sample_at: int) -> None:
         self._service.publish(SpeechDropped(turn=self._turn, stream=self._name, why=why, last_sample_at=last_sample_at))

@@ -29,7 +29,7 @@ from assistant.messages import (
 from assistant.service import Service, Unfit
 from assistant.wire import Received
 from pipelines import tts
-from pipelines.engine import EngineError
+from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def run(service: Service, settings: Settings) -> None:
     except EngineError as error:
         raise Unfit(str(error)) from error
     mouth = Mouth(service, settings, Synthesis(voice, service))
-    service.ready()
+    service.ready(name_of(voice))
     while service.running:
         received = service.receive(mouth.patience())
         if received is not None:

@@ -16,8 +16,8 @@ from assistant.core import closer, frames
 from assistant.messages import CameraState, Embedding, Frame, Look, Unseen
 from assistant.service import Service, Unfit
 from assistant.wire import Received
-from pipelines import vision
-from pipelines.engine import EngineError
+from pipelines import image, vision
+from pipelines.engine import EngineError, name_of
 from pipelines.image.quality import Fault, Limits, fault
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ def run(service: Service, settings: Settings) -> None:
     except EngineError as error:
         raise Unfit(str(error)) from error
     eyes = Eyes(service, settings, encoder)
-    service.ready()
+    service.figures["embedding_width"] = encoder.width  # dialogue compares it with its model's
+    service.ready(name_of(encoder))
     for received in service.messages(idle_s=0.1):
         if received is not None:
             eyes.take(received)
@@ -81,7 +82,7 @@ class Eyes:
                     self._states[state.camera] = state
                 if state.state != "live":
                     self._newest.pop(state.camera, None)
-            case Look() as look:
+            case Look() as look if look.until > self._service.clock():
                 deadline = self._service.clock() + self._settings.wait_ms * 1_000_000
                 self._waiting[look.turn.conversation] = (look, deadline)
 
@@ -121,37 +122,42 @@ class Eyes:
         if why is not None:
             self._service.publish(Unseen(turn=look.turn, why=why))
             return
-        left, top, right, bottom = closer.window(
-            look.region, seen.frame.width, seen.frame.height, self._settings.closer
-        )
-        self._service.busy("encoding a picture", 60.0)
-        began = time.perf_counter()
+        size = seen.frame.width, seen.frame.height
+        left, top, right, bottom = closer.window(look.region, *size, self._settings.closer)
         try:
-            encoding = self._encoder.encode(np.ascontiguousarray(picture[top:bottom, left:right]))
+            encoded = self._encode(look, seen.frame, identity, np.ascontiguousarray(picture[top:bottom, left:right]))
         except EngineError as error:
             log.warning("a picture could not be encoded: %s", error)
             self._service.publish(Unseen(turn=look.turn, why="unreadable", detail=str(error)))
             return
+        self._service.publish(*encoded)
+        self._embeddings[identity] = encoded
+        while len(self._embeddings) > self._settings.kept:
+            self._embeddings.popitem(last=False)
+
+    def _encode(self, look: Look, frame: Frame, identity: str, picture: NDArray[np.uint8]) -> tuple[Embedding, bytes]:
+        """``picture``: the frame, or the region of it that is looked at. Raises EngineError."""
+        self._service.busy("encoding a picture", 60.0)
+        began = time.perf_counter()
+        encoding = self._encoder.encode(picture)
         message = Embedding(
             turn=look.turn,
             identity=identity,
-            camera=seen.frame.camera,
-            frame_seq=seen.frame.seq,
-            captured_at=seen.frame.captured_at,
-            verified_at=seen.frame.captured_at,
-            signature=seen.frame.signature,
+            camera=frame.camera,
+            frame_seq=frame.seq,
+            captured_at=frame.captured_at,
+            verified_at=frame.captured_at,
+            signature=frame.signature,
             region=look.region,
-            form="rows",
+            form="rows" if self._encoder.width else "jpeg",
             tokens=encoding.rows.shape[0],
             width=encoding.rows.shape[1],
             grid=encoding.grid,
             engine_ms=(time.perf_counter() - began) * 1000,
         )
-        rows = np.ascontiguousarray(encoding.rows, np.float32).tobytes()
-        self._service.publish(message, rows)
-        self._embeddings[identity] = (message, rows)
-        while len(self._embeddings) > self._settings.kept:
-            self._embeddings.popitem(last=False)
+        if not self._encoder.width:
+            return message, image.encode_jpeg(picture)
+        return message, np.ascontiguousarray(encoding.rows, np.float32).tobytes()
 
     def _fault(self, camera: str, picture: NDArray[np.uint8]) -> Fault | None:
         """What is wrong with a camera's picture: with all of it, a part may well be a plain wall. A picture that was

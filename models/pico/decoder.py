@@ -27,7 +27,12 @@ LOOKS = (
     (THIS_TURN, PICTURE, PICTURE, PICTURE_BEFORE, TURN_BEFORE, ALL),
 )
 FORBIDDEN = -1e4
-LENGTH = 4.0  # of each feature of a picture in its token; words have about half of that
+LENGTH = 1.5  # of each feature of a picture in its token; about that of a word
+
+
+def unit(x: Tensor) -> Tensor:
+    """The same direction at root mean square 1."""
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
 
 
 class Norm(nn.Module):
@@ -38,7 +43,7 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.weight
+        return unit(x) * self.weight
 
 
 def rotary(position_ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,8 +100,10 @@ class Layer(nn.Module):
         self.down = nn.Linear(HIDDEN, WIDTH, bias=False)
         for linear in (self.qkv, self.gate_up):
             nn.init.normal_(linear.weight, std=0.8 / WIDTH**0.5)
-        nn.init.normal_(self.out.weight, std=0.4 / WIDTH**0.5)
-        nn.init.normal_(self.down.weight, std=0.4 / HIDDEN**0.5)
+        nn.init.normal_(self.out.weight, std=0.15 / WIDTH**0.5)
+        nn.init.normal_(self.down.weight, std=0.15 / HIDDEN**0.5)
+        # Queries and keys have one length, so that no head can stare at one token before it knows what to look for.
+        self.sharpness = nn.Parameter(torch.full((HEADS, 1, 1), 1.2))
 
     def keys(
         self, x: Tensor, turn: tuple[Tensor, Tensor], marks: Tensor, past: tuple[Tensor, Tensor] | None
@@ -104,6 +111,7 @@ class Layer(nn.Module):
         """Queries of the new positions, keys and values of all, each [b, HEADS, s or total, HEAD]."""
         batch, length, _ = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(batch, length, 3, HEADS, HEAD).permute(2, 0, 3, 1, 4)
+        q, k = unit(q) * self.sharpness.exp(), unit(k)
         cos, sin = turn
         cos, sin = (cos * self.placed + 1 - self.placed).to(q.dtype), (sin * self.placed).to(q.dtype)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
@@ -133,7 +141,7 @@ class Decoder(nn.Module):
     def __init__(self, vocabulary: int, user_token: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, WIDTH)
-        nn.init.normal_(self.embedding.weight, std=0.03)
+        nn.init.normal_(self.embedding.weight, std=0.06)
         marks = torch.zeros(vocabulary, WIDTH)
         marks[user_token, -MARKS] = MARK
         open_channels = torch.ones(WIDTH)

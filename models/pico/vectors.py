@@ -19,7 +19,8 @@ PARTS = ("whole", "color", "left", "right", "place", "slot", "gauge", "lamp")
 FIRST = {"color": 1, "left": 1 + K, "right": 1 + 2 * K, "place": 1 + 3 * K, "slot": 1 + 4 * K}
 ROWS = 1 + 4 * K + MAX_OBJECTS + 2
 _SIZES = {
-    "part": len(PARTS), "slot": MAX_OBJECTS, "invalid": 1, "kind": K, "color1": C, "color2": C, "color3": C, "color4": C,
+    "part": len(PARTS), "slot": MAX_OBJECTS, "invalid": 1, "kind": K,
+    "color1": C, "color2": C, "color3": C, "color4": C,
     "count": MAX_OBJECTS + 1, "left_kind": K, "left_color": C, "left_none": 1, "right_kind": K, "right_color": C,
     "right_none": 1, "third": 3, "present": K, "gauge": MAX_GAUGE + 2, "lamp": len(LAMPS) + 1,
 }  # fmt: skip

@@ -5,7 +5,7 @@ continues whichever shares the longest prefix with the conversation, rows of pic
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -60,13 +60,15 @@ class Engine:
     def count(self, conversation: Sequence[Message]) -> int:
         return len(self._prompts.cells(conversation, generate=True))
 
-    def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Iterator[Prefilled]:
-        """Raises what reply() raises."""
+    def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Generator[Prefilled, None, None]:
+        """Gives no event where nothing has to be computed. Raises what reply() raises."""
         prompt = self._prompts.build(conversation, generate=False)
         self._check_room(len(prompt.cells), room=0)
         return self._prefill(prompt, owner)
 
-    def reply(self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live") -> Iterator[Event]:
+    def reply(
+        self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live"
+    ) -> Generator[Event, None, None]:
         """Raises EngineError at once for what is wrong with the conversation, while iterating for a failed run."""
         prompt = self._prompts.build(conversation, generate=True)
         self._check_room(len(prompt.cells), room=1)
@@ -76,13 +78,13 @@ class Engine:
         if tokens + room > self._context:
             raise PromptTooLong(f"the prompt has {tokens} tokens, which leaves no room in a context of {self._context}")
 
-    def _prefill(self, prompt: Prompt, owner: str) -> Iterator[Prefilled]:
+    def _prefill(self, prompt: Prompt, owner: str) -> Generator[Prefilled, None, None]:
         lease = self._caches.lease(owner, prompt.cells, most=len(prompt.cells))
         for part in lease.missing(prompt.cells, self._chunk):
             lease.extend(part, prompt.rows, logits=False)
             yield Prefilled(lease.held, len(prompt.cells))
 
-    def _reply(self, prompt: Prompt, sampling: Sampling, owner: str) -> Iterator[Event]:
+    def _reply(self, prompt: Prompt, sampling: Sampling, owner: str) -> Generator[Event, None, None]:
         prefill, decode, total = Stopwatch(), Stopwatch(), len(prompt.cells)
         with prefill:
             lease = self._caches.lease(owner, prompt.cells, most=total - 1)  # the last again, for its logits

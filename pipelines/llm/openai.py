@@ -9,7 +9,7 @@ import base64
 import math
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -58,7 +58,9 @@ class Engine:
             tokens += 4 + math.ceil(written / 3) + pictures * self._options.picture_tokens
         return tokens
 
-    def reply(self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live") -> Iterator[Event]:
+    def reply(
+        self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live"
+    ) -> Generator[Event, None, None]:
         """See the Protocol. While the server is silent, Prefilled(0, estimate) comes ten times a second.
 
         Raises PromptTooLong by estimate or as the server says it, and EngineError naming the server and the mend.
@@ -86,7 +88,7 @@ class Engine:
             raise EngineError(f"the server at {self._options.base_url} ended {told}")
         yield run.ended()
 
-    def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Iterator[Prefilled]:
+    def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Generator[Prefilled, None, None]:
         """Nothing unless ``warm`` is set; then one token is asked for, so that the server's cache holds the prompt."""
         if self._options.warm:
             for event in self.reply(conversation, Sampling(max_tokens=1), owner):
@@ -173,6 +175,8 @@ class _Run:
 
     def ended(self) -> Ended:
         """The figures: the server's, and where it gives none, the estimate and the number of pieces."""
+        if not self.pieces:
+            self._first = self._last = time.monotonic()
         prompt = getattr(self._usage, "prompt_tokens", None) or self._estimate
         cached = getattr(getattr(self._usage, "prompt_tokens_details", None), "cached_tokens", None) or 0
         completion = getattr(self._usage, "completion_tokens", None) or self.pieces

@@ -1,8 +1,10 @@
 """A cheap gate, and behind it Silero: silence costs microseconds, and what is heard is judged by the better network.
 
-Runs on: webrtcvad (BSD) or plain arithmetic for the gate, onnxruntime (MIT) for Silero (MIT; see ``silero``). While the
+Runs on: plain arithmetic or webrtcvad (BSD) for the gate, onnxruntime (MIT) for Silero (MIT; see ``silero``). While the
 gate is shut Silero sleeps and the answer is 0.0; when it opens, Silero first hears the last quarter of a second, so
-that it does not judge a beginning without what came before.
+that it does not judge a beginning without what came before. This is not only cheaper: a network that listens to
+minutes of noise grows dull and notices speech late; one that sleeps through them stays awake (figures:
+tests/bench/vad.py).
 """
 
 from collections import deque
@@ -20,9 +22,9 @@ GATE_FRAME = 160  # samples, 10 ms: the shortest that webrtcvad judges
 
 
 class Options(engine.Options, frozen=True, kw_only=True):
-    gate: Literal["webrtcvad", "energy"] = "webrtcvad"
+    gate: Literal["energy", "webrtcvad"] = "energy"
+    margin_db: Annotated[float, msgspec.Meta(ge=0, le=40)] = 4.0  # energy: opens this far above the noise floor
     aggressiveness: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1  # of webrtcvad: a gate should rather open too often
-    margin_db: Annotated[float, msgspec.Meta(ge=0, le=40)] = 6.0  # energy: opens this far above the noise floor
     hold_ms: Annotated[int, msgspec.Meta(ge=0, le=5000)] = 640  # stays open so long after the gate last saw a reason
     model: str = ""  # see silero
 
@@ -59,7 +61,6 @@ class Engine:
             self._before.append(frame.copy())
             return 0.0
         if was_shut:
-            self._silero.reset()
             for earlier in self._before:
                 self._silero.speech(earlier)
             self._before.clear()

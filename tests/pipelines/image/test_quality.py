@@ -58,7 +58,7 @@ def hand(levels: Pixels) -> Pixels:
 
 
 def half_a_hand(levels: Pixels) -> Pixels:
-    both = levels.copy()
+    both: Pixels = levels.copy()
     both[:, : levels.shape[1] // 2] = hand(levels)[:, : levels.shape[1] // 2]
     return both
 

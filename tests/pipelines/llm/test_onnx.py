@@ -117,7 +117,7 @@ def test_an_end_token_stops_and_stands_in_the_cache(folder: Path, tmp_path: Path
     assert ended.reason == "stop"
     assert ended.completion_tokens == tokens.index(end) + 1
     assert generated(other, HELLO) == tokens[: tokens.index(end) + 1]
-    assert text == other._prompts.tokens.decode(tokens[: tokens.index(end)]).strip("\ufffd").lstrip()
+    assert text == other._prompts.tokens.decode(tokens[: tokens.index(end)]).rstrip("\ufffd").lstrip()
     check_slots(other)
 
 
@@ -171,7 +171,7 @@ def test_a_prompt_that_leaves_no_room(folder: Path) -> None:
         model.reply(talk, GREEDY)
     with pytest.raises(PromptTooLong):
         model.prefill(talk)
-    with pytest.raises(EngineError, match="context is 300, but .* allows 256 tokens at most"):
+    with pytest.raises(EngineError, match=r"context is 300, but .* allows 256 tokens at most"):
         Engine(Options(model=str(folder), context=300))
 
 
@@ -187,6 +187,12 @@ def test_a_prompt_that_leaves_no_room(folder: Path) -> None:
 def test_pictures_that_do_not_suit(engine: Engine, pictures: list[Picture], complaint: str) -> None:
     with pytest.raises(EngineError, match=complaint):
         engine.reply((Message("user", (*pictures, "what")),), GREEDY)
+
+
+def test_a_conversation_of_nothing(engine: Engine) -> None:
+    with pytest.raises(EngineError, match="makes nothing of this conversation"):
+        engine.prefill(())
+    assert run(engine, ())[1].prompt_tokens == 1  # <|assistant|>
 
 
 def test_typed_control_words_are_text(engine: Engine) -> None:
@@ -215,7 +221,7 @@ def test_a_closed_run_leaves_a_valid_slot(folder: Path, stop_at: int) -> None:
     events = engine.reply(talk, Sampling(max_tokens=12))
     for _ in range(stop_at):
         next(events)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     check_slots(engine)
     assert run(engine, talk, Sampling(max_tokens=12))[0] == expected
 

@@ -1,5 +1,6 @@
 """Whatever happened before in whichever slot, a reply is the one that a fresh engine gives."""
 
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -8,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.llm import Ended, Message, Picture, Sampling, Token
+from pipelines.llm import Ended, Event, Message, Picture, Prefilled, Sampling, Token
 from pipelines.llm.onnx import Engine, Options
 from tests.pipelines.modelfolder import tiny
 
@@ -17,7 +18,7 @@ PICTURES = {
     name: Picture(name, np.random.default_rng(seed).standard_normal((4, 32)).astype(np.float32))
     for seed, name in enumerate("ab")
 }
-ROLES = ("user", "assistant")
+Described = tuple[tuple[str, ...], ...]  # what user and assistant say in turn
 
 
 @cache
@@ -26,15 +27,15 @@ def folder() -> Path:
 
 
 @cache
-def fresh(described: tuple[tuple[str, ...], ...]) -> str:
+def fresh(described: Described) -> str:
     """What an engine that has seen nothing else replies."""
     events = Engine(Options(model=str(folder()), slots=1)).reply(talk(described), SAMPLING)
     return "".join(event.text for event in events if isinstance(event, Token))
 
 
-def talk(described: tuple[tuple[str, ...], ...]) -> list[Message]:
+def talk(described: Described) -> list[Message]:
     return [
-        Message(ROLES[turn % 2], tuple(PICTURES.get(part, part) for part in parts))
+        Message("assistant" if turn % 2 else "user", tuple(PICTURES.get(part, part) for part in parts))
         for turn, parts in enumerate(described)
     ]
 
@@ -57,19 +58,21 @@ step = st.tuples(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(step, min_size=2, max_size=6), st.integers(1, 3), st.integers(1, 9))
 def test_replies_do_not_depend_on_what_is_cached(
-    steps: list[tuple[str, object, str, int | None]], slots: int, chunk: int
+    steps: list[tuple[str, Described, str, int | None]], slots: int, chunk: int
 ) -> None:
     engine = Engine(Options(model=str(folder()), slots=slots, chunk=chunk))
     for kind, described, owner, close_after in steps:
-        messages = talk(described)  # type: ignore[arg-type]
-        run = engine.reply(messages, SAMPLING, owner) if kind == "reply" else engine.prefill(messages, owner)
-        events = []
+        messages = talk(described)
+        run: Generator[Event, None, None] | Generator[Prefilled, None, None] = (
+            engine.reply(messages, SAMPLING, owner) if kind == "reply" else engine.prefill(messages, owner)
+        )
+        events: list[Event] = []
         for event in run:
             events.append(event)
             if close_after is not None and len(events) > close_after:
                 break
-        run.close()  # type: ignore[attr-defined]
+        run.close()
         if events and isinstance(events[-1], Ended):
-            assert "".join(event.text for event in events if isinstance(event, Token)) == fresh(described)  # type: ignore[arg-type]
+            assert "".join(event.text for event in events if isinstance(event, Token)) == fresh(described)
         for slot in engine._caches.slots:
             assert len(slot.cells) == slot.kv.length

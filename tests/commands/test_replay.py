@@ -1,0 +1,77 @@
+"""Scenarios on the real processes, in real time: what is typed and what is heard; and what a run leaves behind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipelines.audio import wav
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCENARIOS = ROOT / "tests" / "scenarios"
+
+
+def replay(path: Path, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "assistant", "replay", str(path), "--json", *arguments],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.mark.parametrize("name", ["typed", "interrupted"])
+def test_typed_scenarios_hold(name: str) -> None:
+    code, lines, said = replay(SCENARIOS / f"{name}.toml")
+    assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
+    assert code == 0, said
+
+
+def test_a_spoken_scenario_holds_and_leaves_its_record(tmp_path: Path) -> None:
+    code, lines, said = replay(SCENARIOS / "spoken.toml", "--out", str(tmp_path / "out"))
+    assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
+    assert code == 0, said
+    first = lines[0]
+    assert first["frame_age_ms"] is not None
+    for stage in ("endpoint", "asr", "encode", "prefill", "first_token", "tts_first_audio", "first_audio"):
+        assert first["timings_ms"][stage] is not None, stage
+    assert lines[1]["cached_tokens"] > 0
+    cut = next(line for line in lines if line["finish_reason"] == "interrupted")
+    assert len(cut["spoken"]) < len(cut["answer"])
+    assert [line["turn"] for line in lines if line["turn"]] == list(
+        range(1, 1 + sum("dropped" not in x for x in lines))
+    )
+
+    out = tmp_path / "out"
+    assert [json.loads(line) for line in (out / "turns.jsonl").read_text().splitlines()] == lines
+    assert (out / "timeline.png").read_bytes().startswith(b"\x89PNG")
+    answer = wav.read(out / "answer-01.wav")
+    assert abs(answer.seconds * 1000 - first["spoken_ms"]) < 100
+    assert np.abs(answer.pcm).max() > 3000
+
+
+def test_an_expectation_that_does_not_hold_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text('[[steps]]\nask = "is the lamp on"\nexpect = "perhaps"\n')
+    code, lines, _ = replay(path)
+    assert code == 1
+    assert [(line["ok"], line["why"]) for line in lines] == [(False, "expected the answer /perhaps/")]
+
+
+def test_the_profile_and_the_settings_of_the_file_can_be_overruled(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(
+        'profile = "none-such"\nsettings = {"dialogue.max_tokens" = 50}\n[[steps]]\nask = "what do you see"\n'
+    )
+    code, lines, said = replay(path)
+    assert (code, lines) == (78, [])
+    assert "there is no profile 'none-such'" in said
+    code, lines, _ = replay(path, "--profile", "demo", "--set", "dialogue.max_tokens=3")
+    assert code == 0
+    assert [(line["completion_tokens"], line["finish_reason"]) for line in lines] == [(3, "length")]
