@@ -62,6 +62,7 @@ COMMANDS: dict[str, Command] = {
     "replay": Command("run a scenario, one JSON line a turn", "assistant replay scenario.toml --json"),
     "tap": Command("show live what crosses the bus", "assistant tap Heard ReplyEnded"),
     "bench": Command("measure what everything but the models costs", "assistant bench overhead --json"),
+    "devices": Command("list or test microphones, speakers and cameras", "assistant devices --test"),
     "config": Command("check or show the settings", "assistant config show --profile demo"),
 }
 
