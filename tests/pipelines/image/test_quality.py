@@ -15,7 +15,7 @@ from models.pico.scene import picture
 from pipelines.image.quality import Fault, Limits, fault
 
 Pixels = NDArray[Any]  # levels 0 … 255, as floats
-SCENES = [picture("scene", seed)[0] for seed in range(10)]
+SCENES = [picture("scene", seed)[0] for seed in range(6)]
 RNG = np.random.default_rng(7)
 
 
@@ -92,7 +92,7 @@ def test_scenes(through: Callable[[Pixels], Pixels], expected: Fault | None) -> 
 @pytest.mark.parametrize("down", [False, True])
 def test_a_camera_that_moves(down: bool) -> None:
     """Along its way alone edges are lost: that is harder to tell."""
-    assert [fault(seen(scene, moved(61, down))) for scene in SCENES].count("blurred") >= 8
+    assert [fault(seen(scene, moved(61, down))) for scene in SCENES].count("blurred") >= 5
 
 
 @pytest.mark.parametrize("size", [(320, 240), (1280, 960), (1920, 1080)])
