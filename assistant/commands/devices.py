@@ -1,4 +1,4 @@
-"""List microphones, speakers and cameras, or try the sound devices: level, a tone, and how long it takes to the ear.
+"""List microphones, speakers and cameras, or try them: level, a tone, how long it takes to the ear, pictures a second.
 
 A device is named by any part of its name that is its own; so it is found again when it is plugged into another port.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from assistant.commands import FAILED, OK, USAGE, Failure, _soundtest
+from assistant.commands import FAILED, OK, USAGE, Failure, _cameratest, _soundtest
 from pipelines.audio import AudioError
 from pipelines.audio.devices import Device, devices
 
@@ -24,19 +24,22 @@ class Camera(msgspec.Struct, frozen=True):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument("--test", action="store_true", help="open a microphone and a speaker and measure them")
+    parser.add_argument(
+        "--test", action="store_true", help="open a microphone, a speaker and the cameras and measure them"
+    )
     parser.add_argument("--seconds", type=float, default=3.0, metavar="N", help="how long to listen (default 3)")
     parser.add_argument("--microphone", default="", metavar="NAME", help="test this one (default: the system's)")
+    parser.add_argument(
+        "--camera", default="", metavar="SOURCE", help="test this alone: a device, a URL or a video file"
+    )
     parser.add_argument("--speaker", default="", metavar="NAME", help="test this one (default: the system's)")
 
 
 def run(asked: argparse.Namespace) -> int:
     if asked.seconds <= 0:
         raise Failure(f"--seconds {asked.seconds:g} is no time to listen; give more than 0", USAGE)
-    if asked.test:
-        result = _soundtest.measure(asked.microphone, asked.speaker, asked.seconds)
-        print(msgspec.json.encode(result).decode() if asked.json else "\n".join(_soundtest.told(result)))
-        return OK if result.works else FAILED
+    if asked.test or asked.camera:
+        return _test(asked)
     problem, sound = "", list[Device]()
     try:
         sound = devices(fresh=True)
@@ -49,6 +52,21 @@ def run(asked: argparse.Namespace) -> int:
         if problem:
             print(f"assistant: {problem}", file=sys.stderr)
     return FAILED if problem else OK
+
+
+def _test(asked: argparse.Namespace) -> int:
+    """The sound devices first, unless it is about a camera alone."""
+    sound = None if asked.camera else _soundtest.measure(asked.microphone, asked.speaker, asked.seconds)
+    sources = [asked.camera] if asked.camera else [camera.device for camera in cameras()]
+    pictures = [_cameratest.measure(source, asked.seconds) for source in sources]
+    if asked.json:
+        table = {**(msgspec.to_builtins(sound) if sound is not None else {}), "cameras": pictures}
+        print(msgspec.json.encode(table).decode())
+    else:
+        lines = [_soundtest.told(sound)] if sound is not None else []
+        print("\n".join(line for told in [*lines, *map(_cameratest.told, pictures)] for line in told))
+    works = (sound is None or sound.works) and not any(result.problem for result in pictures)
+    return OK if works else FAILED
 
 
 def _table(sound: list[Device], problem: str) -> dict[str, object]:

@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from assistant.commands import devices
+from tests.pipelines.mjpeg_server import mjpeg
 from tests.soundserver import SoundServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,3 +109,27 @@ def test_cameras_are_what_the_kernel_shows(tmp_path: Path) -> None:
     found = [(camera.device, camera.name) for camera in devices.cameras(tmp_path)]
     assert found == [("/dev/video2", "USB Cam"), ("/dev/video3", "unnamed"), ("/dev/video10", "Integrated Camera")]
     assert devices.cameras(tmp_path / "none") == []
+
+
+def test_a_camera_is_measured() -> None:
+    with mjpeg(np.asarray(cv2.imread(str(ROOT / "config/demo/table-1.png")), np.uint8)) as camera:
+        secret = camera.url.replace("//", "//joe:ge-heim@")
+        code, out, said = run("--camera", secret, "--seconds", "1", "--json")
+        assert (code, "ge-heim" in out + said) == (0, False), out + said
+        (found,) = json.loads(out)["cameras"]
+        assert (found["camera"], found["problem"]) == (camera.url, "")
+        assert found["fps"] > 5
+        camera.picture = np.zeros((48, 64, 3), np.uint8)
+        code, out, _ = run("--camera", camera.url, "--seconds", "0.5")
+        assert code == 1
+        assert "64x48" in out
+        assert "it is dark" in out
+
+
+def test_a_camera_that_is_none_is_told() -> None:
+    assert run("--camera", "/dev/video97")[:2] == (
+        1,
+        "camera: /dev/video97\n  there is no camera /dev/video97; is it plugged in?\n",
+    )
+    code, _, said = run("--camera", "ftp://x/y")
+    assert (code, "is no URL of a camera" in said) == (78, True)
