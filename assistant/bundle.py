@@ -94,7 +94,7 @@ def read(source: Path, told: Callable[[str], None], given: Conditions) -> list[s
     except (tarfile.TarError, ValueError, EOFError) as error:  # the last two for damage that tarfile does not name
         raise BundleError(f"{source} is no bundle, or only a part of one: {error}") from error
     except OSError as error:
-        raise BundleError(f"{source}: {error.strerror or error}") from error
+        raise BundleError(f"{source} is not installed: {error.strerror or error}") from error
     return list(index.models)
 
 
@@ -152,15 +152,17 @@ def _install(stream: IO[bytes], name: str, path: str, member: Member, revision: 
     if not target.parent.resolve().is_relative_to(home.parent.resolve()):
         raise BundleError(f"{target.parent} is a link that leaves the models")
     half.unlink(missing_ok=True)  # also a link that somebody left there
-    with half.open("xb") as out:
-        left = member.bytes
-        while left and (chunk := stream.read(min(left, download.CHUNK))):
-            out.write(chunk)
-            left -= len(chunk)
-    if left or download.digest(half) != member.sha256:
-        half.unlink()
-        raise BundleError(f"{name}/{path} is damaged in it; make or copy the bundle again")
-    half.replace(target)
+    try:
+        with half.open("xb") as out:
+            left = member.bytes
+            while left and (chunk := stream.read(min(left, download.CHUNK))):
+                out.write(chunk)
+                left -= len(chunk)
+        if left or download.digest(half) != member.sha256:
+            raise BundleError(f"{name}/{path} is damaged in it; make or copy the bundle again")
+        half.replace(target)
+    finally:
+        half.unlink(missing_ok=True)
     known = modelstore.recorded(home)
     files = (dict(known.files) if known else {}) | {path: Record(member.bytes, member.sha256, "bundle")}
     modelstore.record(home, Pulled("bundle", revision, files))

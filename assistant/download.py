@@ -222,7 +222,7 @@ def _receive(
 def _pour(stream: Any, out: IO[bytes], done: int, total: int, told: Told) -> int:
     """Copy what comes; returns the length of the file. Raises DownloadError where it cannot be written."""
     told(done, total)
-    while chunk := stream.read(CHUNK):
+    while chunk := stream.read1(CHUNK):  # what is there, so that a stall loses nothing
         try:
             rest = memoryview(chunk)
             while rest:

@@ -73,17 +73,18 @@ def state(name: str, entry: Entry) -> State:
 def pull(name: str, entry: Entry, given: str, told: Callable[[str], Told], conditions: Conditions) -> list[str]:
     """Bring a model here from ``given`` (see fetching.kind_of); returns the files that came.
 
-    Raises StoreError, DownloadError, NoSource. What is already in place is left alone.
+    Raises StoreError, DownloadError, NoSource. What is here and whole is left alone, what is damaged comes again.
     """
     home = folder(name)
-    missing = [file for file in entry.files if not _in_place(home, file)]
+    known = recorded(home)
+    noted = known.files if known else {}
+    missing = [file for file in entry.files if not _compared(home, file, noted.get(file.path)).ok]
     plans = {file.path: fetching.plan(name, entry, file, given, os.environ.get("HF_ENDPOINT", "")) for file in missing}
     if not missing:
         return []
     with claimed(name):
         download.room(home, sum(file.size - _begun(home, file) for file in missing), conditions)
-        known = recorded(home)
-        files = dict(known.files) if known else {}
+        files = dict(noted)
         for file in missing:
             came = _bring(name, plans[file.path], home / file.path, file, given, told(file.path), conditions)
             files[file.path] = Record(came.bytes, came.sha256, came.checked)
