@@ -47,11 +47,12 @@ class Fetched(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """What tests change."""
+    """What the machine is like; tests change it."""
 
     free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
     pause: Callable[[float], None] = time.sleep
     stalled_s: float = STALLED_S
+    say: Callable[[str], None] = lambda text: None  # why it takes longer
 
 
 class _Again(Exception):
@@ -99,7 +100,8 @@ def fetch(url: str, target: Path, length: int, sha256: str, token: str, told: To
             if failures >= fetching.TRIES or wait > fetching.LONGEST_WAIT_S:
                 kind = Unreachable if again.unreachable else DownloadError
                 asks = f"; it asks to wait {wait:.0f} s" if wait > fetching.LONGEST_WAIT_S else ""
-                raise kind(f"{fetching.shown(url)}: {again}{asks}; what is here is kept: pull again later") from again
+                raise kind(f"{fetching.shown(url)}: {again}{asks}; what came is kept: pull again later") from again
+            given.say(f"{fetching.shown(url)}: {again}; trying again in {wait:.0f} s")
         given.pause(wait)
 
 

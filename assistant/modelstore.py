@@ -4,9 +4,10 @@ A model is a folder NAME among the user's models (assistant.paths). Beside its f
 sha256 of each as it came, so that damage is seen later also where the manifest knows no sha256.
 """
 
+import contextlib
+import difflib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -150,7 +151,7 @@ def installed_files(name: str, entry: Entry | None) -> list[str]:
     return kept
 
 
-@contextmanager
+@contextlib.contextmanager
 def claimed(name: str) -> Iterator[None]:
     """A model that nobody else pulls meanwhile. Raises StoreError naming who does."""
     home = folder(name)
@@ -168,6 +169,8 @@ def claimed(name: str) -> Iterator[None]:
     try:
         yield
     finally:
+        with contextlib.suppress(OSError):
+            home.rmdir()  # of a pull that brought nothing; any other is not empty
         lock.release()
 
 
@@ -194,9 +197,9 @@ def expand(known: Manifest, names: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for name in names:
         if name not in known.models and name not in known.sets:
-            raise StoreError(
-                f"there is no model and no set {name!r}; there are: {', '.join((*known.sets, *known.models))}"
-            )
+            close = difflib.get_close_matches(name, (*known.sets, *known.models), n=1, cutoff=0.4)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise StoreError(f"there is no model and no set {name!r}; {hint}`assistant models list` shows them")
         found |= dict.fromkeys(known.sets[name].models if name in known.sets else (name,))
     return list(found)
 

@@ -118,7 +118,7 @@ def test_what_passes_is_waited_for(attempt: Try, status: int) -> None:
 
 def test_patience_ends(attempt: Try) -> None:
     attempt.hub.manners += [Manners(503)] * 9
-    with pytest.raises(DownloadError, match="status 503; what is here is kept: pull again later"):
+    with pytest.raises(DownloadError, match="status 503; what came is kept: pull again later"):
         attempt.fetch()
     assert attempt.waits == [1.0, 2.0, 4.0, 8.0]
     attempt.hub.manners.clear()

@@ -53,7 +53,7 @@ CODES: dict[type[Exception], int] = {
     ManifestError: SETTINGS,
 }
 NO_NETWORK = (
-    "without network: on a machine that has some, `assistant models pull` and `assistant models bundle NAME --out "
+    "Without network: on a machine that has some, `assistant models pull` and `assistant models bundle NAME --out "
     "FILE.tar`; then here: assistant models import FILE.tar. Where only that hub is out of reach: --from modelscope, "
     "or HF_ENDPOINT=https://hf-mirror.com"
 )
@@ -113,10 +113,10 @@ def show(asked: argparse.Namespace, known: Manifest) -> int:
 def pull(asked: argparse.Namespace, known: Manifest) -> int:
     for name in modelstore.expand(known, asked.names):
         entry = known.models[name]
-        if not entry.verified and asked.given in ("hf", "modelscope"):
+        if not entry.verified and entry.source.hf and asked.given == "hf":
             _say(f"{name}: nobody could verify its file names beforehand; if one is not found, see {entry.source.page}")
         progress = Progress(name)
-        came = modelstore.pull(name, entry, asked.given, progress.file, Conditions())
+        came = modelstore.pull(name, entry, asked.given, progress.file, Conditions(say=progress.say))
         progress.end()
         print(f"{name}: {f'{len(came)} files came' if came else 'is already here'}; {modelstore.folder(name)}")
         if came:
@@ -194,6 +194,9 @@ class Progress:
             )
 
         return told
+
+    def say(self, text: str) -> None:
+        _say(f"\r\033[K{text}" if self._live else text)
 
     def end(self) -> None:
         if self._live:

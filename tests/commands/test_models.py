@@ -13,7 +13,7 @@ import pytest
 from assistant.commands import FAILED, OK, SETTINGS, UNAVAILABLE, USAGE, main
 from tests import hub
 from tests.hub import Hub, Manners
-from tests.test_modelstore import FILES, entry, laid_out
+from tests.installing import FILES, entry, laid_out
 
 SETS = '[sets.all]\nabout = ""\nmodels = ["a-model"]\n'
 
@@ -91,7 +91,7 @@ def test_what_ships_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["pull", "no-such"], USAGE, "there is no model and no set 'no-such'; there are: all, a-model"),
+        (["pull", "a-modle"], USAGE, "there is no model and no set 'a-modle'; did you mean 'a-model'?"),
         (["path", "a-model"], USAGE, "a-model is not whole here: config.json is missing"),
         (["path", "../x"], USAGE, "cannot be the name of a model"),
         (["pull", "--from", "nowhere", "a-model"], USAGE, "nowhere holds neither"),
