@@ -22,7 +22,7 @@ from assistant.bundle import BundleError
 from assistant.commands import FAILED, OK, SETTINGS, UNAVAILABLE, USAGE, Failure
 from assistant.core import fetching
 from assistant.core.fetching import NoSource
-from assistant.core.manifest import Manifest, ManifestError
+from assistant.core.manifest import Entry, Manifest, ManifestError
 from assistant.download import Conditions, DownloadError, Told, Unreachable
 from assistant.modelstore import StoreError
 
@@ -111,17 +111,27 @@ def show(asked: argparse.Namespace, known: Manifest) -> int:
 
 
 def pull(asked: argparse.Namespace, known: Manifest) -> int:
+    """What one source does not have is told at the end; the others come all the same."""
+    lacking = []
     for name in modelstore.expand(known, asked.names):
-        entry = known.models[name]
-        if not entry.verified and entry.source.hf and asked.given == "hf":
-            _say(f"{name}: nobody could verify its file names beforehand; if one is not found, see {entry.source.page}")
-        progress = Progress(name)
-        came = modelstore.pull(name, entry, asked.given, progress.file, Conditions(say=progress.say))
-        progress.end()
-        print(f"{name}: {f'{len(came)} files came' if came else 'is already here'}; {modelstore.folder(name)}")
-        if came:
-            print(f"{name}: licence {entry.licence}; {entry.source.page}")
+        try:
+            _pull(name, known.models[name], asked.given)
+        except NoSource as error:
+            lacking.append(str(error))
+    if lacking:
+        raise NoSource("; ".join(lacking))
     return OK
+
+
+def _pull(name: str, entry: Entry, given: str) -> None:
+    if not entry.verified and entry.source.hf and given == "hf":
+        _say(f"{name}: nobody could verify its file names beforehand; if one is not found, see {entry.source.page}")
+    progress = Progress(name)
+    came = modelstore.pull(name, entry, given, progress.file, Conditions(say=progress.say))
+    progress.end()
+    print(f"{name}: {f'{len(came)} files came' if came else 'is already here'}; {modelstore.folder(name)}")
+    if came:
+        print(f"{name}: licence {entry.licence}; {entry.source.page}")
 
 
 def verify(asked: argparse.Namespace, known: Manifest) -> int:

@@ -11,11 +11,10 @@ import msgspec
 import pytest
 
 from assistant.commands import FAILED, OK, SETTINGS, UNAVAILABLE, USAGE, main
+from assistant.core.manifest import Entry, Source
 from tests import hub
 from tests.hub import Hub, Manners
 from tests.installing import FILES, entry, laid_out
-
-SETS = '[sets.all]\nabout = ""\nmodels = ["a-model"]\n'
 
 
 def toml(value: Any) -> str:
@@ -27,15 +26,26 @@ def toml(value: Any) -> str:
     return json.dumps(value)
 
 
+def write(path: Path, **models: Entry) -> None:
+    """A manifest of these models, and a set "all" of them."""
+    text = f'[sets.all]\nabout = ""\nmodels = {toml(list(map(dashed, models)))}\n'
+    for name, model in models.items():
+        values = {key: value for key, value in msgspec.to_builtins(model).items() if value is not None}
+        text += f"[models.{dashed(name)}]\n" + "".join(f"{key} = {toml(values[key])}\n" for key in values)
+    path.write_text(text)
+
+
+def dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
 @pytest.fixture
 def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A manifest of one model, in a place of its own; nothing is installed."""
     monkeypatch.setenv("ASSISTANT_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    path = tmp_path / "manifest.toml"
-    values = {key: value for key, value in msgspec.to_builtins(entry()).items() if value is not None}
-    path.write_text(SETS + "[models.a-model]\n" + "".join(f"{key} = {toml(values[key])}\n" for key in values))
-    return path
+    write(tmp_path / "manifest.toml", a_model=entry())
+    return tmp_path / "manifest.toml"
 
 
 @pytest.fixture
@@ -124,6 +134,16 @@ def test_a_manifest_that_is_not_right(manifest: Path, capsys: pytest.CaptureFixt
     assert main(["models", "list", "--manifest", str(manifest)]) == SETTINGS
     assert "models.a-model: the table missing required field `licence`" in capsys.readouterr().err
     assert main(["models", "list", "--manifest", "nowhere.toml"]) == SETTINGS
+
+
+def test_what_one_source_lacks_holds_up_no_other(
+    manifest: Path, served: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(manifest, lonely=entry(source=Source(page="https://example.org")), a_model=entry())
+    assert main(["models", "pull", "all", "--manifest", str(manifest)]) == USAGE
+    out, told = capsys.readouterr()
+    assert "a-model: 2 files came" in out
+    assert "lonely lies on no hub" in told
 
 
 def test_a_hub_that_refuses(manifest: Path, served: Hub, capsys: pytest.CaptureFixture[str]) -> None:
