@@ -145,10 +145,13 @@ def installed_files(name: str, entry: Entry | None) -> list[str]:
     if not home.is_dir():
         raise StoreError(f"there is no model {name}, neither in the manifest nor in {home.parent}")
     found = [path.relative_to(home).as_posix() for path in sorted(home.rglob("*")) if path.is_file()]
-    kept = [path for path in found if manifest.safe_path(path)]
-    if not kept:
+    found = [path for path in found if not path.endswith(manifest.OURS) and "/." not in f"/{path}"]
+    if not found:
         raise StoreError(f"{home} holds no files")
-    return kept
+    for path in found:
+        if not manifest.safe_path(path):
+            raise StoreError(f"{home} holds {path!r}; only letters, digits and _.,+@=- can be carried: rename it")
+    return found
 
 
 @contextlib.contextmanager

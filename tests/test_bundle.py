@@ -67,6 +67,12 @@ def test_a_bundle_needs_whole_models(home: Path, tmp_path: Path) -> None:
     (home / "a-model" / "config.json").write_bytes(b"{}")
     with pytest.raises(BundleError, match="cannot write"):
         bundle.write(["a-model"], {}, tmp_path / "none" / "x.tar", lambda text: None, GIVEN)
+    (home / "a-model" / "a b").write_bytes(b"")
+    with pytest.raises(StoreError, match="holds 'a b'; only letters"):
+        bundle.write(["a-model"], {}, tmp_path / "x.tar", lambda text: None, GIVEN)
+    (home / "bare" / ".git").mkdir(parents=True)
+    with pytest.raises(StoreError, match="holds no files"):
+        bundle.write(["bare"], {}, tmp_path / "x.tar", lambda text: None, GIVEN)
     assert list(tmp_path.glob("*.tar*")) == []
 
 

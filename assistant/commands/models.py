@@ -129,7 +129,8 @@ def _pull(name: str, entry: Entry, given: str) -> None:
     progress = Progress(name)
     came = modelstore.pull(name, entry, given, progress.file, Conditions(say=progress.say))
     progress.end()
-    print(f"{name}: {f'{len(came)} files came' if came else 'is already here'}; {modelstore.folder(name)}")
+    what = f"{len(came)} {'file' if len(came) == 1 else 'files'} came" if came else "is already here, and whole"
+    print(f"{name}: {what}; {modelstore.folder(name)}")
     if came:
         print(f"{name}: licence {entry.licence}; {entry.source.page}")
 

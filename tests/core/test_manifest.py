@@ -1,5 +1,6 @@
 """The manifest: every entry that ships, and everything that can be wrong with one."""
 
+import contextlib
 import copy
 import re
 from pathlib import Path
@@ -107,6 +108,28 @@ def test_any_table_is_read_or_refused(value: Any) -> None:
     for values in ({"models": {"x": value}, "sets": {}}, {"models": {}, "sets": {"x": value}}, {"models": value}):
         with pytest.raises(ManifestError):
             manifest.read(values, "m")
+
+
+PLACES = [
+    *(f"models/a-vlm/{field}" for field in GOOD["models"]["a-vlm"]),
+    *(f"models/a-vlm/vision/{field}" for field in GOOD["models"]["a-vlm"]["vision"]),
+    *(f"models/a-vlm/files/0/{field}" for field in ("path", "bytes", "sha256", "remote")),
+    *("sets/all/models", "sets/all", "models/a-vlm"),
+]
+
+
+@given(
+    st.sampled_from(PLACES),
+    st.integers()
+    | st.text()
+    | st.floats()
+    | st.lists(st.text() | st.integers())
+    | st.dictionaries(st.text(), st.text()),
+)
+def test_any_value_in_any_place_is_read_or_refused(place: str, value: Any) -> None:
+    with contextlib.suppress(ManifestError):
+        found = manifest.read(changed(place, value), "m")
+        assert all(manifest.safe_path(file.path) for file in found.models["a-vlm"].files)
 
 
 @given(st.text() | st.from_regex(r"[a.\\/~%:\x00-]{0,12}", fullmatch=True))
