@@ -1,7 +1,6 @@
 """Fetch one file over HTTP, to the last byte or not at all.
 
-Python's own urllib does: one connection at a time, redirects, proxies from the environment, certificates. Another
-library would add ranges no better than ours and be one more thing to install on a board.
+Python's own urllib does: redirects, proxies, certificates; another library is one more thing to install on a board.
 
 The file grows as NAME.part and is renamed when its length and sha256 are right, so that under its own name it is
 always whole. A partial file is continued where it broke off, if it is certain to be the same file: its sha256 is known,
@@ -13,6 +12,7 @@ import http.client
 import os
 import shutil
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -76,10 +76,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
             raise DownloadError(f"{fetching.shown(req.full_url)} redirects to something that is no web address")
         if req.full_url.startswith("https://") and newurl.startswith("http://"):
             raise DownloadError(f"{fetching.shown(req.full_url)} redirects to a connection without encryption")
-        made = super().redirect_request(req, fp, code, msg, headers, newurl)
+        known = 307 if code == 308 else code  # which Python 3.10 does not know yet
+        made = super().redirect_request(req, fp, known, msg, headers, newurl)
         if made is not None and not fetching.may_carry_token(req.full_url, newurl):
             made.remove_header("Authorization")
         return made
+
+    http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302
 
 
 def fetch(url: str, target: Path, length: int, sha256: str, token: str, told: Told, given: Conditions) -> Fetched:
@@ -282,6 +285,11 @@ def _broken(error: Exception) -> Exception:
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, DownloadError):
         return reason
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return DownloadError(
+            f"the server's certificate is not accepted ({reason.verify_message}): is this machine's clock right? "
+            "A board without a battery for it may believe that it is 1970"
+        )
     if isinstance(reason, socket.gaierror):
         return _Again("the name cannot be resolved: there is no network, or no DNS", unreachable=True)
     if isinstance(reason, TimeoutError):

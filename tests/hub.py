@@ -1,5 +1,6 @@
 """A small hub on loopback: serves files with ranges, and plays the bad manners of real ones."""
 
+import ssl
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -85,11 +86,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Hub]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Hub]:
     hub = Hub()
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     httpd.daemon_threads = True
-    hub.url = f"http://127.0.0.1:{httpd.server_port}"
+    if tls:
+        httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
+    hub.url = f"{'https' if tls else 'http'}://127.0.0.1:{httpd.server_port}"
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

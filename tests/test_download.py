@@ -2,6 +2,8 @@
 
 import hashlib
 import resource
+import shutil
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -196,6 +198,25 @@ def test_redirects_are_followed_and_keep_the_token_at_home(attempt: Try) -> None
         attempt.hub.manners += [Manners(302, (away[0], ("X-Linked-Etag", f'"{"0" * 64}"')))]
         with pytest.raises(DownloadError, match="has another sha256"):
             attempt.fetch(token="secret")
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_every_kind_of_redirect(attempt: Try, status: int) -> None:
+    attempt.hub.files["/moved"] = BODY
+    attempt.hub.manners += [Manners(status, (("Location", "/moved"),))]
+    assert attempt.fetch(len(BODY), SHA256, token="secret").sha256 == SHA256
+    assert [asked.headers["authorization"] for asked in attempt.hub.asked] == ["Bearer secret"] * 2  # the same host
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
+def test_a_certificate_that_is_not_accepted(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with hub.serving(tls) as served, pytest.raises(DownloadError, match="is this machine's clock right"):
+        download.fetch(f"{served.url}/x", tmp_path / "x", 0, "", "", quiet, Conditions())
 
 
 @pytest.mark.parametrize("away", ["file:///etc/passwd", "ftp://x/y", "/file"])
