@@ -52,10 +52,7 @@ from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
-GET_A_MODEL = (
-    "One that fits: hf download onnx-community/SmolVLM-256M-Instruct-ONNX --local-dir "
-    "~/.local/share/edge-assistant/models/SmolVLM-256M-Instruct"
-)
+GET_A_MODEL = "Get one that fits: assistant models pull cpu-en"
 APOLOGIES: dict[type[EngineError], str] = {llm.PromptTooLong: "too_long", llm.NoModel: "no_model"}
 
 Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
