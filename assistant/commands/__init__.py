@@ -61,7 +61,7 @@ COMMANDS: dict[str, Command] = {
     "ask": Command("ask one question", 'assistant ask "what colour is the cube" --image desk.png'),
     "replay": Command("run a scenario, one JSON line a turn", "assistant replay scenario.toml --json"),
     "tap": Command("show live what crosses the bus", "assistant tap Heard ReplyEnded"),
-    "bench": Command("measure what everything but the models costs", "assistant bench overhead --json"),
+    "bench": Command("measure this machine: the daemon itself, or models of true size", "assistant bench cpu"),
     "devices": Command("list or test microphones, speakers and cameras", "assistant devices --test"),
     "models": Command("get models and see what is here", "assistant models pull cpu-en"),
     "config": Command("check or show the settings", "assistant config show --profile demo"),
