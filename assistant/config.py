@@ -42,7 +42,8 @@ class Engine:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        return self.all_options.get(self.engine, {})
+        """Of the engine that is chosen; ``auto`` is given the tables of all of them."""
+        return self.all_options if self.engine == "auto" else self.all_options.get(self.engine, {})
 
     @classmethod
     def read(cls, value: Any) -> "Engine":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from assistant.core.conversation import Rendered, Conversation, PictureRef, Record
+from assistant.core.conversation import Conversation, PictureRef, Record, Rendered
 from assistant.history import History
 from assistant.messages import LIVE, Turn
 from pipelines import llm

@@ -115,6 +115,7 @@ class Look(Message, frozen=True, kw_only=True):
     known: str = ""  # identity
     known_signature: bytes = b""
     max_age_ms: int = 1000  # a frame older than this is not shown: wait for a newer one, or Unseen
+    until: int  # dialogue no longer waits for an answer after this time
 
 
 class Embedding(Message, frozen=True, kw_only=True):
@@ -329,7 +330,8 @@ TOPICS: dict[type[Message], Topic] = {
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
     Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
-    Look: Topic(publishers=("dialogue",)),
+    # Re-sent, because a vision process that was just started anew has not subscribed in time to hear it.
+    Look: Topic(publishers=("dialogue",), resend=True, key="camera"),
     Embedding: Topic(publishers=("vision",)),
     Unseen: Topic(publishers=("vision",)),
     TurnStarted: Topic(publishers=("dialogue",)),

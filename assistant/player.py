@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 # What confirms a Mute; a speaker tells nothing of it.
 STATES: dict[str, type[CameraState | MicrophoneState]] = {"camera": CameraState, "microphone": MicrophoneState}
 NO_SPEECH = "no speech was noticed"
-FORGOTTEN_S = 2.0  # of silence about a turn whose dialogue process died
+FORGOTTEN_S = {"dialogue": 2.0, "speaker": 5.0}  # of silence about a turn, after that process died
 CONFIRM_S, RESTART_S = 5.0, 30.0  # how long an effect may take; how long a killed service
 Effect = Generator[None, Received | None, None]
 
@@ -63,8 +63,8 @@ class Player:
         self._turns = 0
         self._shown: Path | None = None  # what the camera was last told to show
         self._quiet = NO_SPEECH  # why nothing may be noticed of what is played
-        self._dialogue = 0.0  # process id
-        self._reborn_at = 0  # when it was last seen to have changed, ns
+        self._pids: dict[str, float] = {}
+        self._reborn_at: dict[str, int] = {}  # service -> when it was last seen to be another process, ns
         paths = [step.hear for step in scenario.steps if step.hear is not None]
         read = {path: wav.read(path) for path in paths}
         self._rate = rate = next(iter(read.values())).rate if read else resample.SPEECH_RATE
@@ -106,22 +106,26 @@ class Player:
         message, sent_at = received.message, received.stamp.sent_at
         if isinstance(message, MicrophoneState):
             self._quiet = "muted" if message.state == "muted" else NO_SPEECH
-        if isinstance(message, Heartbeat) and received.stamp.sender == "dialogue":
-            self._notice_restart(message.figures.get("pid", 0.0))
+        if isinstance(message, Heartbeat):
+            self._notice_restart(received.stamp.sender, message.figures.get("pid", 0.0))
         for claim in self._claims:
             if claim.note(message, sent_at, STREAM):
                 break
         samples = len(received.payload) // 2 if isinstance(message, AudioOut) else 0
-        patience_s = FORGOTTEN_S if all(claim.since < self._reborn_at for claim in self._claims) else LOST_S
-        for record in [*self._ledger.fold(message, sent_at, samples), *self._ledger.expire(sent_at, patience_s)]:
+        done = self._ledger.fold(message, sent_at, samples) + self._ledger.expire(sent_at, self._patience_s())
+        for record in done:
             for claim in self._claims:
                 claim.complete(record)
 
-    def _notice_restart(self, pid: float) -> None:
-        """What a dialogue process that died had not answered yet, it never will."""
-        if self._dialogue not in (0.0, pid):
-            self._reborn_at = time.monotonic_ns()
-        self._dialogue = pid
+    def _notice_restart(self, service: str, pid: float) -> None:
+        if self._pids.setdefault(service, pid) != pid:
+            self._pids[service] = pid
+            self._reborn_at[service] = time.monotonic_ns()
+
+    def _patience_s(self) -> float:
+        """How long silence about the open turns is borne: what a process had not done when it died, it never will."""
+        newest = max((claim.since for claim in self._claims), default=0)
+        return min([LOST_S, *(s for name, s in FORGOTTEN_S.items() if self._reborn_at.get(name, 0) > newest)])
 
     # --- a step, in the order that assistant.scenario tells ---
 

@@ -47,6 +47,7 @@ class Service:
         self.bus, self.name, self.state_dir, self.clock = bus, bus.name, state, clock
         self.running = True
         self.figures: dict[str, float] = {}
+        self.ready_detail = ""
         self._notifier = notifier
         self._state: Literal["starting", "ready", "degraded", "stopping"] = "starting"
         self._detail = ""
@@ -92,9 +93,15 @@ class Service:
 
     # --- how it is ---
 
-    def ready(self) -> None:
-        self.be("ready")
-        self._notifier.tell(READY=1, STATUS="ready")
+    def ready(self, detail: str = "") -> None:
+        """Say that work can begin; ``detail`` tells with what (the engines that were found)."""
+        self.ready_detail = detail
+        self.well()
+        self._notifier.tell(READY=1)
+
+    def well(self) -> None:
+        """All is as it should be (again)."""
+        self.be("ready", self.ready_detail)
 
     def be(self, state: Literal["starting", "ready", "degraded", "stopping"], detail: str = "") -> None:
         """Change what health shows; at once, not at the next beat."""

@@ -158,6 +158,11 @@ class Supervisor:
         extra = int(microseconds) / 1e6 if microseconds.isdecimal() else 0.0
         if "WATCHDOG" in fields or extra:
             self._silent_after[child.name] = time.monotonic() + self._settings.watchdog_s + extra
+        status = fields.get("STATUS", "")
+        if status.startswith("degraded: "):
+            self._say(f"{child.name}: {status[10:]}")
+        elif status.startswith("ready") and child.name not in self._ready:
+            self._say(f"{child.name}: {status}")
         if "READY" in fields:
             self._ready.add(child.name)
 

@@ -7,6 +7,7 @@ without it and a process pays only for what it runs.
 
 import difflib
 import importlib
+import logging
 import pkgutil
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -14,6 +15,19 @@ from types import ModuleType
 from typing import Any
 
 import msgspec
+
+log = logging.getLogger(__name__)
+
+# What ``auto`` tries, best first. An engine that needs a model or a server is found only where its table names one, so
+# nothing leaves the device unless a server was configured.
+AUTO: dict[str, tuple[str, ...]] = {
+    "asr": ("sherpa_onnx", "faster_whisper", "openai", "pocketsphinx"),
+    "camera": ("opencv",),
+    "llm": ("onnx", "openai"),
+    "tts": ("piper", "sherpa_onnx", "openai", "espeak"),
+    "vad": ("cascade", "webrtcvad"),
+    "vision": ("onnx", "none"),
+}
 
 
 class EngineError(Exception):
@@ -70,10 +84,13 @@ def options(role: str, name: str, values: Mapping[str, Any]) -> Options:
 
 
 def load(role: str, name: str, values: Mapping[str, Any]) -> Any:
-    """Construct the engine; it is ready to use when this returns.
+    """Construct the engine; it is ready to use when this returns. ``auto`` takes the first of AUTO that can be
+    constructed; its values are a table of options for each engine.
 
     Raises EngineError when the engine, its options, its library or its model files are not in order.
     """
+    if name == "auto":
+        return _first(role, values)
     engine = find(role, name)
     typed = options(role, name, values)
     try:
@@ -82,6 +99,25 @@ def load(role: str, name: str, values: Mapping[str, Any]) -> Any:
         extra = getattr(engine, "extra", name)
         mend = f"pip install 'edge-assistant[{extra}]'"
         raise EngineError(f"the {role} engine {name!r} needs {error.name or error}; install it: {mend}") from error
+
+
+def name_of(engine: Any) -> str:
+    """The name of the engine that an object is: what ``auto`` chose."""
+    return type(engine).__module__.rpartition(".")[2]
+
+
+def _first(role: str, tables: Mapping[str, Mapping[str, Any]]) -> Any:
+    reasons = []
+    for name in AUTO[role]:
+        try:
+            engine = load(role, name, tables.get(name, {}))
+        except EngineError as error:
+            reasons.append(f"{name}: {error}" if name in tables else f"{name}: not configured, or not installed")
+            log.debug("auto: no %s for %s: %s", name, role, error)
+            continue
+        log.info("auto: %s is %s%s", role, name, "".join(f"; not {reason}" for reason in reasons))
+        return engine
+    raise EngineError(f"no {role} engine can run here. " + " ".join(f"{reason}." for reason in reasons))
 
 
 def _import(role: str, name: str, module_name: str) -> ModuleType:

@@ -39,7 +39,8 @@ def test_it_says_when_it_is_ready_to_its_starter_and_on_the_bus(runtime: Path, j
     client = join()
     client.listen(Heartbeat)
     with nursed(processes.service(runtime)) as (nursery, child):
-        assert hear(nursery, lambda fields: "READY" in fields)["STATUS"] == "ready"
+        hear(nursery, lambda fields: "READY" in fields)
+        assert child.status == "ready"
         beat = client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.state == "ready")
         assert beat is not None
         assert beat.figures["pid"] == child.process.pid

@@ -43,7 +43,8 @@ def stopped(process: Process) -> tuple[int, str]:
 def test_all_start_at_once_and_are_stopped_in_order(runtime: Path) -> None:
     sections = {name: {"together": SERVICES} for name in SERVICES}
     with nursed(supervisor(runtime, SERVICES, **sections)) as (nursery, child):
-        assert hear(nursery, lambda fields: "READY" in fields)["STATUS"] == "ready"
+        hear(nursery, lambda fields: "READY" in fields)
+        assert child.status.startswith("ready")
         running = processes.of(runtime)
         assert len(running) == 1 + len(SERVICES)
         child.process.terminate()
@@ -114,7 +115,7 @@ def test_one_that_dies_too_often_stops_everything_and_says_which_and_why(runtime
         code, said = ended(process)
     assert code == 1
     assert said.count("camera died (something broke); starting it again") == 2
-    assert said.splitlines()[-1] == "camera died 3 times: something broke" or "camera died 3 times" in said
+    assert "camera died 3 times: something broke\n" in said
     assert left(runtime) == set()
     assert processes.of(runtime) == []
 

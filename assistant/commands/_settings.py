@@ -29,8 +29,15 @@ def arguments(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def directories(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runtime", type=Path, default=None, help=f"directory of the sockets ({paths.runtime()})")
-    parser.add_argument("--state", type=Path, default=None, help=f"what outlives a run ({paths.state()})")
+    parser.add_argument(
+        "--runtime", type=Path, default=None, help=f"directory of the sockets ({shown(paths.runtime())})"
+    )
+    parser.add_argument("--state", type=Path, default=None, help=f"what outlives a run ({shown(paths.state())})")
+
+
+def shown(path: Path) -> str:
+    """A path within a help text, where argparse takes a percent sign for its own."""
+    return str(path).replace("%", "%%")
 
 
 def sections() -> dict[str, type[Settings]]:
@@ -59,7 +66,7 @@ def _engines(found: Config, section: str) -> list[str]:
         chosen: Engine = getattr(settings, field)
         prefix = f"{section}.{field}"
         for name in {chosen.engine: None, **chosen.all_options}:
-            if name == "auto" and name not in engine.names(role):
+            if name == "auto":  # chosen when the service starts, among those whose tables follow here
                 continue
             key = f"{prefix}.engine" if name == chosen.engine and name not in chosen.all_options else f"{prefix}.{name}"
             try:

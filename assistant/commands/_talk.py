@@ -19,7 +19,9 @@ BAD_ENDS = ("lost", "error")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     _settings.arguments(parser, "camera-qa")
-    parser.add_argument("--runtime", type=Path, default=None, help=f"where a daemon may run ({paths.runtime()})")
+    parser.add_argument(
+        "--runtime", type=Path, default=None, help=f"where a daemon may run ({_settings.shown(paths.runtime())})"
+    )
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import msgspec
 from assistant import paths
 from assistant.bus import Bus
 from assistant.client import running
-from assistant.commands import OK, UNAVAILABLE, USAGE, Failure
+from assistant.commands import OK, UNAVAILABLE, USAGE, Failure, _settings
 from assistant.messages import BY_NAME, TOPICS, Message, Turn
 from assistant.wire import Received
 
@@ -28,7 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("types", nargs="*", metavar="TYPE", help="only these, such as Heard ReplyEnded (default all)")
     parser.add_argument("--json", action="store_true", help="one JSON object a message, nothing summed up")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after N messages")
-    parser.add_argument("--runtime", type=Path, default=None, help=f"directory of the sockets ({paths.runtime()})")
+    parser.add_argument(
+        "--runtime", type=Path, default=None, help=f"directory of the sockets ({_settings.shown(paths.runtime())})"
+    )
 
 
 def run(asked: argparse.Namespace) -> int:

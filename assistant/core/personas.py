@@ -122,6 +122,10 @@ SAYINGS: dict[str, dict[Language, str]] = {
     "picture_unreadable": {"en": "I cannot read this picture.", "zh": "这张照片我读不了。"},
     "no_picture": {"en": "I have no picture to look at.", "zh": "我没有照片可看。"},
     "model_error": {"en": "Something went wrong with me. Please ask again.", "zh": "我刚才出错了，请再问一次。"},
+    "no_model": {
+        "en": "I have no language model yet, so I cannot answer questions.",
+        "zh": "我还没有语言模型，回答不了问题。",
+    },
     "too_long": {"en": "That is too long for me. Please ask it in fewer words.", "zh": "太长了，请说短一点。"},
     "not_understood": {"en": "I did not understand that.", "zh": "我没听懂。"},
     "still_loading": {"en": "I am still getting ready. Please wait a moment.", "zh": "我还在准备，请稍等。"},

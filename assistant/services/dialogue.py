@@ -30,6 +30,7 @@ from assistant.messages import (
     Cleared,
     Embedding,
     Heard,
+    Heartbeat,
     Interrupt,
     Look,
     PictureBound,
@@ -45,10 +46,16 @@ from assistant.messages import (
 )
 from assistant.service import Service, Unfit
 from assistant.wire import Received
-from pipelines import llm
-from pipelines.engine import EngineError
+from pipelines import image, llm
+from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
+
+GET_A_MODEL = (
+    "One that fits: hf download onnx-community/SmolVLM-256M-Instruct-ONNX --local-dir "
+    "~/.local/share/edge-assistant/models/SmolVLM-256M-Instruct"
+)
+APOLOGIES: dict[type[EngineError], str] = {llm.PromptTooLong: "too_long", llm.NoModel: "no_model"}
 
 Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
 
@@ -59,7 +66,9 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     roles: ClassVar[Mapping[str, str]] = {"llm": "llm"}
 
     llm: Engine = Engine("auto")
-    language: personas.Language = "en"  # of the persona and of the daemon's own sentences, where the question does not tell
+    language: personas.Language = (
+        "en"  # of the persona and of the daemon's own sentences, where the question does not tell
+    )
     persona: Literal["plain", "home", "inspector"] = "plain"
     system: str = ""  # replaces the persona's system prompt
     examples: bool = True  # the persona's few-shot examples
@@ -77,18 +86,24 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
 
 def run(service: Service, settings: Settings) -> None:
-    service.listen(Heard, Embedding, Unseen, Spoken, SpeakerIdle, Interrupt)
+    service.listen(Heard, Embedding, Unseen, Spoken, SpeakerIdle, Interrupt, Heartbeat)
     service.busy("loading the language model", settings.load_s)
+    missing = ""
     try:
         model = llm.load(settings.llm.engine, settings.llm.options)
     except EngineError as error:
-        raise Unfit(str(error)) from error
+        if settings.llm.engine != "auto":
+            raise Unfit(str(error)) from error
+        missing = f"{error} Until then only commands like 'clear the conversation' are obeyed. {GET_A_MODEL}"
+        model = llm.load("none", {"why": str(error)})
     kept = settings.retention != "off"
     path = service.state_dir / "history.db" if kept else None
     history = History(path, float(settings.retention) if kept else 0.0)
     memory = Memory(model, history, service.clock, settings.history == "keep", settings.gap_s)
     dialogue = Dialogue(service, settings, model, memory)
-    service.ready()
+    service.ready(name_of(model))
+    if missing:
+        service.be("degraded", missing)
     while service.running:
         received = service.receive(0.0 if dialogue.working else 0.1)
         if received is not None:
@@ -150,6 +165,8 @@ class Dialogue:
                     self.stop("interrupted")
             case Clear(conversation=name):
                 self._clear(name, "asked")
+            case Heartbeat() as beat if received.stamp.sender == "vision" and beat.state != "starting":
+                self._check_width(beat)
 
     def step(self) -> None:
         """Take the next event of the language model, or notice that a picture does not come."""
@@ -196,20 +213,33 @@ class Dialogue:
             self._obey(command)
             return
         known = None if camera else self._memory.in_context(turn.conversation)
-        plan = look_for(text, self._settings.picture, known is not None)
+        policy = "never" if self._model.capabilities.wants == "text" else self._settings.picture
+        plan = look_for(text, policy, known is not None)
         if not plan.needed and not camera:
             self._generate(None)
             return
         compare = known if plan.compare else None
+        self._current.look_until = self._service.clock() + int(self._settings.look_s * 1e9)
         look = Look(
             turn=turn,
             camera=camera,
             known=compare.identity if compare else "",
             known_signature=compare.signature if compare else b"",
             max_age_ms=0 if camera else self._settings.max_age_ms,
+            until=self._current.look_until,
         )
-        self._current.look_until = self._service.clock() + int(self._settings.look_s * 1e9)
         self._service.publish(look)
+
+    def _check_width(self, beat: Heartbeat) -> None:
+        """Raises Unfit where vision's rows do not fit this model: better at the start than at the first question."""
+        theirs = int(beat.figures.get("embedding_width", -1))
+        able = self._model.capabilities
+        if able.wants == "text" or theirs in (-1, able.width):
+            return
+        ours = f"embeddings of width {able.width}" if able.wants == "embeddings" else "pictures, not embeddings"
+        raise Unfit(
+            f"the language model takes {ours}, but vision gives width {theirs}: use files of one model for both"
+        )
 
     def _awaits(self, turn: Turn) -> bool:
         return self._current is not None and self._current.turn == turn and self._current.events is None
@@ -223,8 +253,7 @@ class Dialogue:
         else:
             taken = time.strftime("%H:%M", time.localtime())
             picture = PictureRef(seen.identity, seen.captured_at, taken, seen.frame_seq, seen.signature, seen.camera)
-            rows = np.frombuffer(payload, np.float32).reshape(seen.tokens, seen.width)
-            self._memory.show(llm.Picture(seen.identity, rows=rows, grid=seen.grid))
+            self._memory.show(_picture(seen, payload))
         bound = PictureBound(
             turn=seen.turn,
             identity=picture.identity,
@@ -315,7 +344,10 @@ class Dialogue:
         self._memory.answered(turn, heard, cut)
         if sentences:
             self._sounding[turn] = (reply, cut)
-        self._service.be("degraded" if self._memory.trouble else "ready", self._memory.trouble)
+        if self._memory.trouble:
+            self._service.be("degraded", self._memory.trouble)
+        else:
+            self._service.well()
 
     def _fail(self, error: EngineError) -> None:
         """The language model could not: say so, keep the conversation as it was heard."""
@@ -323,9 +355,9 @@ class Dialogue:
         assert current is not None
         log.error("no answer: %s", error)
         current.events = None
-        too_long = isinstance(error, llm.PromptTooLong)
         self._hand_over(current, current.reply.finish())
-        words = personas.say("too_long" if too_long else "model_error", current.language)
+        saying = next((key for kind, key in APOLOGIES.items() if isinstance(error, kind)), "model_error")
+        words = personas.say(saying, current.language)
         self._hand_over(current, current.reply.add(words) + current.reply.finish())
         self._end("error", str(error))
 
@@ -390,3 +422,11 @@ class Dialogue:
 
     def _speech(self) -> str:
         return self._current.language if self._current else self._settings.language
+
+
+def _picture(seen: Embedding, payload: bytes | memoryview) -> llm.Picture:
+    """What vision sent, as the model takes it. Raises PictureError for a JPEG that cannot be read."""
+    if seen.form == "jpeg":
+        return llm.Picture(seen.identity, pixels=image.decode(bytes(payload)))
+    rows = np.frombuffer(payload, np.float32).reshape(seen.tokens, seen.width)
+    return llm.Picture(seen.identity, rows=rows, grid=seen.grid)

@@ -35,7 +35,7 @@ from assistant.soundin import SoundIn
 from assistant.wire import Received
 from pipelines import asr, audio, vad
 from pipelines.audio.resample import Converter, frames
-from pipelines.engine import EngineError
+from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
     roles: ClassVar[Mapping[str, str]] = {"asr": "asr", "vad": "vad"}
 
-    asr: Engine = Engine("pocketsphinx")
-    vad: Engine = Engine("webrtcvad")
+    asr: Engine = Engine("auto")
+    vad: Engine = Engine("auto")
     source: Literal["bus", "device"] = "bus"  # bus: AudioIn messages alone; device: a sound card beside them
     device: str = ""  # a part of its name (assistant devices lists them); "": the default one
     rate: int = 0  # Hz asked of it; 0: its own
@@ -64,12 +64,13 @@ def run(service: Service, settings: Settings) -> None:
     service.busy("loading speech recognition", 120.0)
     try:
         recognizer = asr.load(settings.asr.engine, settings.asr.options)
-        vad.load(settings.vad.engine, settings.vad.options)  # each stream loads its own: refuse bad options now
+        # Each stream loads a detector of its own: this one only shows that it can be.
+        detector = vad.load(settings.vad.engine, settings.vad.options)
     except EngineError as error:
         raise Unfit(str(error)) from error
     ears = Ears(service, settings, recognizer)
     ears.open()
-    service.ready()
+    service.ready(f"{name_of(recognizer)}, {name_of(detector)}")
     ears.say_state()
     for received in service.messages():
         if received is not None:
@@ -138,15 +139,24 @@ class Ears:
     def say_state(self) -> None:
         lost = self._device.lost if self._device is not None else ""
         if self._muted:
-            self._say("muted", "", "muted")
+            self._say("muted")
         elif self._device is None:
-            self._say("bus", "", "")
+            self._say("bus")
         else:
-            self._say("lost" if lost else "live", lost or self._device.name, lost)
+            self._say("lost" if lost else "live", lost or self._device.name)
 
-    def _say(self, state: Literal["live", "muted", "lost", "bus"], detail: str, health: str) -> None:
+    def _say(self, state: Literal["live", "muted", "lost", "bus"], detail: str = "") -> None:
         self._service.publish(MicrophoneState(state=state, detail=detail))
-        self._service.be("degraded" if state == "lost" else "ready", health)
+        self.well()
+
+    def well(self) -> None:
+        """Recognition works: whether all of the microphone does is the device's to say."""
+        if self._muted:
+            self._service.be("ready", "muted")
+        elif self._device is not None and self._device.lost:
+            self._service.be("degraded", self._device.lost)
+        else:
+            self._service.well()
 
     # --- streams ---
 
@@ -255,7 +265,11 @@ class Ear:
 
     def _feed(self, pcm: PCM) -> None:
         assert self._utterance is not None
-        text = self._utterance.feed(pcm)
+        try:
+            text = self._utterance.feed(pcm)
+        except EngineError as error:
+            self._fail(error)
+            return
         if text and text != self._partial:
             self._partial = text
             self._service.publish(Hearing(turn=self._turn, text=text))
@@ -290,9 +304,13 @@ class Ear:
         self._service.publish(
             SpeechEnded(turn=self._turn, stream=self._name, last_sample_at=event.last_sample_at, why=event.why)
         )
-        self._service.busy("recognising speech", 30.0)
+        self._service.busy("recognising speech", 120.0)
         began = time.perf_counter()
-        result = utterance.finish()
+        try:
+            result = utterance.finish()
+        except EngineError as error:
+            self._fail(error)
+            result = asr.Recognition(refused=f"recognition failed: {error}")
         if not result.text:
             self._dropped(result.refused or "nothing understood", event.last_sample_at)
             return
@@ -305,6 +323,11 @@ class Ear:
             engine_ms=(time.perf_counter() - began) * 1000,
         )
         self._service.publish(heard)
+        self._ears.well()  # should recognition have failed before, it no longer does
+
+    def _fail(self, error: EngineError) -> None:
+        log.error("recognition failed: %s", error)
+        self._service.be("degraded", str(error))
 
     def _dropped(self, why: str, last_sample_at: int) -> None:
         self._service.publish(SpeechDropped(turn=self._turn, stream=self._name, why=why, last_sample_at=last_sample_at))

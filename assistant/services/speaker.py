@@ -33,7 +33,7 @@ from assistant.wire import Received
 from pipelines import tts
 from pipelines.audio.keeper import Closed, Keeper, Lost, Opened
 from pipelines.audio.playback import Playback
-from pipelines.engine import EngineError
+from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def run(service: Service, settings: Settings) -> None:
         raise Unfit(str(error)) from error
     mouth = Mouth(service, settings, Synthesis(voice, service))
     mouth.open()
-    service.ready()
+    service.ready(name_of(voice))
     while service.running:
         received = service.receive(mouth.patience())
         if received is not None:
@@ -281,7 +281,10 @@ class Mouth:
                     log.info("playing on %s", name)
                     self._output = stream
                     self._begin_anew()
-                    self._service.be(*(("degraded", f"{instead}; playing on {name}") if instead else ("ready", "")))
+                    if instead:
+                        self._service.be("degraded", f"{instead}; playing on {name}")
+                    else:
+                        self._service.well()
                 case Closed(why=why):
                     self._listen()
                     self._output = None

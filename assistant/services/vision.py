@@ -15,8 +15,8 @@ from assistant.core import frames
 from assistant.messages import CameraState, Embedding, Frame, Look, Unseen
 from assistant.service import Service, Unfit
 from assistant.wire import Received
-from pipelines import vision
-from pipelines.engine import EngineError
+from pipelines import image, vision
+from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ def run(service: Service, settings: Settings) -> None:
     except EngineError as error:
         raise Unfit(str(error)) from error
     eyes = Eyes(service, settings, encoder)
-    service.ready()
+    service.figures["embedding_width"] = encoder.width  # dialogue compares it with its model's
+    service.ready(name_of(encoder))
     for received in service.messages(idle_s=0.1):
         if received is not None:
             eyes.take(received)
@@ -73,7 +74,7 @@ class Eyes:
                 self._states[state.camera] = state
                 if state.state != "live":
                     self._newest.pop(state.camera, None)
-            case Look() as look:
+            case Look() as look if look.until > self._service.clock():
                 deadline = self._service.clock() + self._settings.wait_ms * 1_000_000
                 self._waiting[look.turn.conversation] = (look, deadline)
 
@@ -125,15 +126,16 @@ class Eyes:
             captured_at=seen.frame.captured_at,
             verified_at=seen.frame.captured_at,
             signature=seen.frame.signature,
-            form="rows",
+            form="rows" if self._encoder.width else "jpeg",
             tokens=encoding.rows.shape[0],
             width=encoding.rows.shape[1],
             grid=encoding.grid,
             engine_ms=(time.perf_counter() - began) * 1000,
         )
         rows = np.ascontiguousarray(encoding.rows, np.float32).tobytes()
-        self._service.publish(message, rows)
-        self._embeddings[identity] = (message, rows)
+        payload = rows if self._encoder.width else image.encode_jpeg(picture)
+        self._service.publish(message, payload)
+        self._embeddings[identity] = (message, payload)
         while len(self._embeddings) > self._settings.kept:
             self._embeddings.popitem(last=False)
 

@@ -23,9 +23,9 @@ from models.pico import tokens, vectors
 from models.pico.decoder import Decoder, Projector
 from models.pico.talk import Talk, draw
 
-TOKENS_A_STEP = 3800
+TOKENS_A_STEP = 2200
 POOL = 400  # conversations drawn together and sorted by length, so that little is padding
-RATE = 2e-3
+RATE = 1.3e-3
 
 
 @dataclass
@@ -181,7 +181,7 @@ def train(
         spent, step = saved["spent"], saved["step"]
     test = random.Random(seed + 10_000_019)
     held_out = [collate([writer.write(draw(test, turns=(3, 9))) for _ in range(20)]) for _ in range(15)]
-    source = batches(writer, random.Random(seed * 1_000_003 + step), (2, 6))
+    source = batches(writer, random.Random(seed * 1_000_003 + step), (3, 7))
     last, told, total = time.monotonic(), spent, 0.0
     while spent < minutes * 60:
         share = spent / (minutes * 60)

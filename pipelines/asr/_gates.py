@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipelines.asr import RATE
 
 BLOCK = RATE * 30 // 1000  # samples a level is taken over
-EVEN = 6.0  # dB between the loud and the quiet blocks: speech with the pause before it has more, a fan has less
+EVEN = 6.0  # dB between the loud and the quiet blocks: a fan has 3, "thank you" over a fan at 5 dB has 9, alone 25
 LETTERS = 33.0  # a second: nobody speaks faster; a Chinese character counts as three letters
 LOOP = 5  # times in a row: a phrase so often is a decoder's loop
 LOOP_SHARE = 0.6  # of all words that lie in the loop

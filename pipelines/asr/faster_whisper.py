@@ -77,11 +77,19 @@ class Engine:
         return Heard(self)
 
     def recognize(self, pcm: NDArray[np.int16]) -> Recognition:
-        """The text of an utterance, int16 [samples] at 16 kHz, or why there is none."""
+        """The text of an utterance, int16 [samples] at 16 kHz, or why there is none. Raises EngineError."""
         sound = _gates.listen(pcm)
         if len(pcm) < SHORTEST or sound.loud < self.options.gates.quietest_dbfs:
             return Recognition(refused="silence")
-        audio = pcm.astype(np.float32) / np.float32(32768)
+        try:
+            segments, language = self._transcribed(pcm.astype(np.float32) / np.float32(32768), sound.seconds)
+        except (RuntimeError, ValueError) as error:  # out of memory, or a model that does not fit together
+            brief = " ".join(str(error).split())[:200]
+            raise engine.EngineError(f"the Whisper model in {self.options.model} does not work: {brief}") from error
+        return self._judged(segments, sound, language)
+
+    def _transcribed(self, audio: NDArray[np.float32], seconds: float) -> tuple[list[Any], str]:
+        """The segments (one a window of 30 s) and the language."""
         segments, info = self._model.transcribe(
             audio,
             language=self._language(audio),
@@ -91,13 +99,13 @@ class Engine:
             without_timestamps=True,
             initial_prompt=self.options.prompt or None,
             hotwords=" ".join(self.options.hotwords) or None,
-            max_new_tokens=min(LONGEST_ANSWER, TOKENS[0] + int(TOKENS[1] * sound.seconds)),
+            max_new_tokens=min(LONGEST_ANSWER, TOKENS[0] + int(TOKENS[1] * seconds)),
             # its gates say nothing about their reasons; ours do
             compression_ratio_threshold=None,
             log_prob_threshold=None,
             no_speech_threshold=None,
         )
-        return self._judged(list(segments), sound, info.language)
+        return list(segments), str(info.language)
 
     def _language(self, audio: NDArray[np.float32]) -> str | None:
         """The pinned language, the likeliest of those allowed, or None for the library's own detection."""
@@ -110,7 +118,7 @@ class Engine:
         return str(max(likely, key=lambda pair: pair[1] if pair[0] in allowed else -1.0)[0])
 
     def _judged(self, segments: Sequence[Any], sound: _gates.Sound, language: str) -> Recognition:
-        """What of the segments (one a window of 30 s) can be believed."""
+        """What of the segments can be believed."""
         texts, reasons = [], []
         for segment in segments:
             text = segment.text.strip()

@@ -8,6 +8,8 @@ transducer (sherpa-onnx-streaming-zipformer-…; writes along while one speaks).
 The library ends the whole process where a model is not what it expects; so models are looked into before it may.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -56,7 +58,7 @@ class Engine:
         folder = Path(options.model).expanduser()
         if not folder.is_dir():
             raise engine.EngineError(f"there is no model folder {folder}; correct the option 'model' or download one")
-        try:
+        with self.failing():
             if encoder := _find(folder, "encoder"):
                 self.streams = True
                 self.recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
@@ -70,9 +72,6 @@ class Engine:
                     use_itn=options.punctuate,
                     num_threads=options.threads,
                 )
-        except (RuntimeError, ValueError) as error:
-            brief = " ".join(str(error).split())[:200]
-            raise engine.EngineError(f"the model folder {folder} cannot be loaded: {brief}") from error
 
     def utterance(self) -> "Streaming | Whole":
         return Streaming(self) if self.streams else Whole(self)
@@ -81,6 +80,15 @@ class Engine:
         """The text, or why it is not believed."""
         reason = _gates.refusal(text, sound, self.options.gates)
         return Recognition(refused=reason) if reason else Recognition(text=text, language=language)
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """What the library throws, in words: graphs that do not fit together show only when they run."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            brief = " ".join(str(error).split())[:200]
+            raise engine.EngineError(f"the model folder {self.options.model} does not work: {brief}") from error
 
     def silent(self, pcm: NDArray[np.int16], sound: _gates.Sound) -> bool:
         return len(pcm) < SHORTEST or sound.loud < self.options.gates.quietest_dbfs
@@ -115,8 +123,9 @@ class Streaming:
 
     def _decoded(self) -> str:
         recognizer: Any = self._engine.recognizer
-        while recognizer.is_ready(self._stream):
-            recognizer.decode_stream(self._stream)
+        with self._engine.failing():
+            while recognizer.is_ready(self._stream):
+                recognizer.decode_stream(self._stream)
         text = str(recognizer.get_result(self._stream)).strip()
         return text.lower() if text.isupper() else text  # many are trained on capitals alone
 
@@ -151,7 +160,8 @@ class Whole:
         recognizer: Any = self._engine.recognizer
         stream = recognizer.create_stream()
         stream.accept_waveform(RATE, pcm.astype(np.float32) / np.float32(32768))
-        recognizer.decode_stream(stream)
+        with self._engine.failing():
+            recognizer.decode_stream(stream)
         told = stream.result
         language = str(told.lang).strip("<|>")
         if language == "nospeech":
@@ -201,7 +211,7 @@ def _sense_voice(folder: Path) -> dict[str, str]:
 
 
 def _complete(path: Path, told: dict[str, str], wanted: set[str]) -> dict[str, str]:
-    missing = sorted(wanted - told.keys())
+    missing = sorted(key for key in wanted if not told.get(key))
     if missing:
         kind = told.get("model_type", "unknown")
         raise engine.EngineError(

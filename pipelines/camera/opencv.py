@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ class Options(engine.Options, frozen=True, kw_only=True):
 class Engine:
     """Shows picture files. A file is read again when it changes on disk, so that a script can replace it."""
 
-    Options = Options
+    Options: TypeAlias = Options
 
     def __init__(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises EngineError for a source that is not there or holds no picture."""

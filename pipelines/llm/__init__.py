@@ -81,6 +81,10 @@ class PromptTooLong(engine.EngineError):
     """The rendered conversation does not leave room for a reply; the text gives both numbers."""
 
 
+class NoModel(engine.EngineError):
+    """There is no language model to run; the text says why."""
+
+
 class LanguageModel(Protocol):
     capabilities: Capabilities
 

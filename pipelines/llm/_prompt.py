@@ -44,7 +44,10 @@ class Prompts:
         if len(pictures) > self._live:
             raise EngineError(f"the prompt holds {len(pictures)} pictures, but live_pictures is {self._live}")
         rows = {picture.identity: self._checked(picture) for picture in pictures}
-        return Prompt(self.cells(conversation, generate), rows)
+        cells = self.cells(conversation, generate)
+        if not cells:
+            raise EngineError(f"the chat template of {self._folder.path} makes nothing of this conversation")
+        return Prompt(cells, rows)
 
     def cells(self, conversation: Sequence[Message], generate: bool) -> list[Cell]:
         """The cells alone; pictures need a grid but no rows. The list is shared: not to be changed."""

@@ -61,7 +61,7 @@ class Engine:
         return len(self._prompts.cells(conversation, generate=True))
 
     def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Generator[Prefilled, None, None]:
-        """Raises what reply() raises."""
+        """Gives no event where nothing has to be computed. Raises what reply() raises."""
         prompt = self._prompts.build(conversation, generate=False)
         self._check_room(len(prompt.cells), room=0)
         return self._prefill(prompt, owner)

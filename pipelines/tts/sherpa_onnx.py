@@ -165,7 +165,7 @@ def _order(path: Path) -> tuple[bool, str]:
 
 
 def _complete(path: Path, told: dict[str, str], wanted: set[str]) -> None:
-    missing = sorted(wanted - told.keys())
+    missing = sorted(key for key in wanted if not told.get(key))
     if missing:
         raise engine.EngineError(
             f"{path} is no voice as sherpa-onnx publishes them: its metadata lacks {', '.join(missing)}"

@@ -82,7 +82,8 @@ def test_a_conversation_with_the_keyboard(daemon: Path) -> None:
     told = done.stdout.splitlines()
     answers = [told[at - 1] for at, line in enumerate(told) if " generated · " in line]
     assert answers[0] == "There are two mugs."
-    assert "one ball" in answers[1]
+    assert "ball" in answers[1]
+    assert "?" not in answers[1]  # it is known from before that this asks for a number
     assert answers[2] == "What about the ball?"
     assert "亮" in answers[3]
     assert len(answers) == 4

@@ -53,52 +53,57 @@ def data(value: Any) -> bytes:
 DONE = b"data: [DONE]\n\n"
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    script: Server
+
+    def do_POST(self) -> None:
+        script = self.script
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        script.requests.append(Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        reply = script.replies.popleft() if len(script.replies) > 1 else script.replies[0]
+        self.send_response(reply.status)
+        self.send_header("content-type", reply.kind)
+        self.send_header("transfer-encoding", "chunked")
+        for name, value in reply.headers:
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            self._play(reply)
+        except OSError:
+            script.left.set()
+        if reply.die:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _play(self, reply: Reply) -> None:
+        for piece in reply.pieces:
+            if isinstance(piece, bytes):
+                self._chunk(piece)
+            elif self._hung_up(piece):
+                break
+        if not reply.die:
+            self._chunk(b"")
+
+    def _chunk(self, piece: bytes) -> None:
+        self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        self.wfile.flush()
+
+    def _hung_up(self, seconds: float) -> bool:
+        """Wait, but end early when the client closes the connection."""
+        if select.select([self.connection], [], [], seconds)[0] and not self.connection.recv(1, socket.MSG_PEEK):
+            self.script.left.set()
+            return True
+        return False
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
 @contextmanager
 def serving(*replies: Reply) -> Iterator[Server]:
     server = Server(*replies)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            server.requests.append(Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            reply = server.replies.popleft() if len(server.replies) > 1 else server.replies[0]
-            self.send_response(reply.status)
-            self.send_header("content-type", reply.kind)
-            self.send_header("transfer-encoding", "chunked")
-            for name, value in reply.headers:
-                self.send_header(name, value)
-            self.end_headers()
-            try:
-                for piece in reply.pieces:
-                    if isinstance(piece, bytes):
-                        self.chunk(piece)
-                    elif self.hung_up(piece):
-                        break
-                if not reply.die:
-                    self.chunk(b"")
-            except OSError:
-                server.left.set()
-            if reply.die:
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-
-        def chunk(self, piece: bytes) -> None:
-            self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
-            self.wfile.flush()
-
-        def hung_up(self, seconds: float) -> bool:
-            """Wait, but end early when the client closes the connection."""
-            if select.select([self.connection], [], [], seconds)[0] and not self.connection.recv(1, socket.MSG_PEEK):
-                server.left.set()
-                return True
-            return False
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": server}))
     httpd.daemon_threads = True
     server.url = f"http://127.0.0.1:{httpd.server_port}/v1"
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.asr import _gates
@@ -83,6 +83,7 @@ def test_the_sound_is_measured() -> None:
     assert listen(np.zeros(0, np.int16)) == Sound(0.0, -120.0, 0.0)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=300), st.floats(0, 1), st.floats(-10, 0))
 def test_any_text_is_judged(text: str, no_speech: float, logprob: float) -> None:
     assert refusal(text, SPEECH, Gates(), no_speech, logprob) in {"", "noise", "not understood", "repetition"}

@@ -135,6 +135,13 @@ def test_swapped_files_do_not_end_the_process(tmp_path: Path) -> None:
         recognizer(folder)
 
 
+def test_graphs_that_do_not_fit_together_fail_in_words(tmp_path: Path) -> None:
+    folder = copied("zipformer", tmp_path)
+    shutil.copy(MODELS / "zipformer" / "decoder.onnx", folder / "joiner.int8.onnx")
+    with pytest.raises(engine.EngineError, match=str(folder)):
+        hear(recognizer(folder), spoken())
+
+
 def test_folders_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(engine.EngineError, match="there is no model folder"):
         recognizer(tmp_path / "none")

@@ -61,8 +61,8 @@ def test_grey_becomes_rgb() -> None:
 
 
 def test_sixteen_bits_become_eight() -> None:
-    levels = np.array([[[0, 257, 65535]]], np.uint16)  # BGR
-    assert image.decode(encoded(".png", levels)).tolist() == [[[255, 1, 0]]]
+    levels = np.array([[[0, 257, 65535], [256, 32896, 65534]]], np.uint16)  # BGR
+    assert image.decode(encoded(".png", levels)).tolist() == [[[255, 1, 0], [254, 128, 0]]]
 
 
 def test_what_is_transparent_lies_on_white() -> None:

@@ -1,12 +1,9 @@
 """The openai language model against a real HTTP server on loopback, well and badly behaved."""
 
 import base64
-import gc
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -267,45 +264,8 @@ def test_prefill_asks_for_one_token_where_that_is_wanted() -> None:
     assert server.requests[0].json()["max_tokens"] == 1
 
 
-def test_keys_come_from_where_the_profile_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MY_KEY", "from the environment")
-    monkeypatch.setenv("OPENAI_API_KEY", "not asked for")
-    (tmp_path / "key").write_text("from the file\n")
-    with serving(GOOD) as server:
-        for options in ({"api_key_env": "MY_KEY"}, {"api_key_file": str(tmp_path / "key")}, {}):
-            list(model(server, **options).reply(QUESTION, Sampling()))
-    sent = [request.headers["authorization"] for request in server.requests]
-    assert sent == ["Bearer from the environment", "Bearer from the file", "Bearer none"]
-    for options, expected in (
-        ({"api_key_env": "NO_SUCH"}, "NO_SUCH"),
-        ({"api_key_file": str(tmp_path / "none")}, "cannot read the key"),
-        ({"api_key_env": "MY_KEY", "api_key_file": "x"}, "keep one"),
-    ):
-        with pytest.raises(engine.EngineError, match=expected):
-            model("http://127.0.0.1:9/v1", **options)
-
-
-def test_options_are_checked_without_a_server() -> None:
-    for options, expected in (
-        ({"base_url": "127.0.0.1:8000", "model": "m"}, "base_url"),
-        ({"model": "m"}, "base_url"),
-        ({"base_url": "http://x/v1", "model": "m", "time_out": 3}, "timeout_s"),
-    ):
-        with pytest.raises(engine.EngineError, match=expected):
-            llm.load("openai", options)
-
-
 def test_it_counts_pictures_and_chinese_generously() -> None:
     subject = model("http://127.0.0.1:9/v1", picture_tokens=700)
     picture = Picture("a", pixels=np.zeros((4, 4, 3), np.uint8))
     assert subject.count((Message("user", (picture, "你好吗")),)) >= 703
     assert subject.count(QUESTION) < 20
-
-
-def test_the_thread_ends_with_the_engine() -> None:
-    subject = model("http://127.0.0.1:9/v1")
-    gc.collect()  # engines of other tests
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "openai"]
-    del subject
-    thread.join(3)
-    assert not thread.is_alive()

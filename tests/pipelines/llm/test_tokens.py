@@ -60,6 +60,17 @@ def test_nobody_can_type_an_alias(tokens: Tokens, content: str) -> None:
     assert tokens.control["<image>"] not in ids
 
 
+def test_a_control_word_uncovered_by_breaking_another(tmp_path: Path) -> None:
+    folder = tiny.make(tmp_path / "model")
+    made = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    made.add_special_tokens(["[ab", "b]c"])  # in "[ab]c" both begin before the other ends
+    made.save(str(folder / "tokenizer.json"))
+    loaded = Tokens(ModelFolder(folder))
+    ids = loaded.encode(loaded.claim(loaded.defuse("[ab]c")))
+    assert not set(ids) & set(loaded.control.values())
+    assert loaded.decode(ids) == "[ab]c"
+
+
 def test_a_broken_locale_does_no_harm(tokens: Tokens) -> None:
     assert tokens.decode(prompt(tokens, "caf\udce9")).startswith("User: caf?")
 

@@ -90,5 +90,5 @@ def test_where_a_template_is_found(folder: Path) -> None:
 
 def test_damaged_settings_are_named(folder: Path) -> None:
     (folder / "chat_template.json").write_text(json.dumps({"template": "x"}))
-    with pytest.raises(EngineError, match="chat_template.json: .*`chat_template`"):
+    with pytest.raises(EngineError, match=r"chat_template.json: .*`chat_template`"):
         ChatTemplate(ModelFolder(folder))

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from assistant.core.endpointer import MS, Ended, Endpointer, Event, Settings, Started
 from pipelines import tts, vad
 from pipelines.audio.level import rms_dbfs
 from pipelines.audio.resample import convert
@@ -150,3 +151,16 @@ def test_the_detector_takes_it_for_speech(voice: tts.Voice, text: str, language:
     detector = vad.load("webrtcvad", {})
     heard = [detector.speech(pcm[at : at + 320]) for at in range(0, len(pcm) - 319, 320)]
     assert sum(heard) > 0.6 * len(heard)
+
+
+def test_it_is_one_utterance_to_the_endpointer(voice: tts.Voice) -> None:
+    silence = np.zeros(16_000, np.int16)
+    pcm = np.concatenate([silence, convert(sound(voice, "How many red balls are there?"), voice.rate), silence])
+    detector, endpointer, events = vad.load("webrtcvad", {}), Endpointer(Settings()), list[Event]()
+    for at in range(0, len(pcm) - 319, 320):
+        events += endpointer.frame(detector.speech(pcm[at : at + 320]), at * MS // 16, 20 * MS)
+    started, ended = events
+    assert isinstance(started, Started)
+    assert isinstance(ended, Ended)
+    assert abs(started.at - 1_000 * MS) < 150 * MS
+    assert abs(ended.last_sample_at - (len(pcm) - 16_000) * MS // 16) < 300 * MS
