@@ -29,7 +29,7 @@ from pipelines.engine import EngineError, name_of
 log = logging.getLogger(__name__)
 
 STREAMS = 8  # at once; a further one takes the place of the one that was silent the longest
-OPEN_S = 10.0  # how long the start waits for it; what is slower is told as lost until it is there
+OPEN_S = 3.0  # how long it is waited for; what is slower is told as lost until it is there
 
 
 class Settings(config.Settings, frozen=True, kw_only=True):

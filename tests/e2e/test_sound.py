@@ -161,8 +161,8 @@ def _is_interrupted_at_once(server: SoundServer, house: Daemon) -> None:
         house.after(mark, SpeakerIdle, lambda idle: idle.turn == turn)
         pcm = recorder.read_until(lambda pcm: bool(pcm.any()) and not pcm[-24_000:].any())
     assert len(cut_short.text) < 20
-    # 60 ms of what is sounding are on their way in the server and cannot be measured from out here
-    assert loud_ms(pcm, recorder.rate) < (cut - began.first_sample_at) / 1e6 + 100
+    # that it is one block is tested on the device itself; here two processes that share the machine are on the way
+    assert loud_ms(pcm, recorder.rate) < (cut - began.first_sample_at) / 1e6 + 200
 
 
 def _closes_the_microphone_when_muted(server: SoundServer, house: Daemon) -> None:
