@@ -66,7 +66,7 @@ class Ear:
         self._turn = Turn(LIVE, 0)
         self._name = ""
         self._ignored = ""
-        self._spoke = self._partial = ""
+        self._partial = ""
 
     def hear(self, block: AudioIn, payload: bytes | memoryview) -> None:
         """Raises AudioError for PCM that is not what the message says."""

@@ -1,5 +1,6 @@
 """Work in a process of its own, with its peak of memory; times alone and beside a load."""
 
+import contextlib
 import multiprocessing
 import signal
 import statistics
@@ -8,7 +9,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ def isolated(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any,
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         hint = ", probably for want of memory" if code == -signal.SIGKILL else ""
         raise Failed(f"the process ended with {name}{hint}") from None
-    except BaseException:  # interrupted
+    except BaseException:  # interrupted, as the child was too: it ends when its library gives the word back to Python
+        process.join(3)
         process.terminate()
         raise
     finally:
@@ -50,16 +51,27 @@ def isolated(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any,
     return result, peak
 
 
+def here(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, int]:
+    """Like ``isolated``, but in this process."""
+    good, result, peak = _tried(work, arguments)
+    if not good:
+        raise Failed(result)
+    return result, peak
+
+
 def _run(pipe: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    with contextlib.suppress(KeyboardInterrupt):  # the parent was interrupted too, and says what there is to say
+        pipe.send(_tried(work, arguments))
+
+
+def _tried(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any, int]:
+    """Whether it went well, what came of it or why nothing did, and the peak of memory, MB."""
     try:
-        answer = (True, work(*arguments), peak_mb())
+        return True, work(*arguments), peak_mb()
     except (EngineError, ImportError, OSError, MemoryError) as error:
-        answer = (False, str(error) or type(error).__name__, peak_mb())
-    except KeyboardInterrupt:
-        return  # the parent was interrupted too, and says what there is to say
+        return False, str(error) or type(error).__name__, peak_mb()
     except Exception:  # a fault of ours: told, but the other parts go on
-        answer = (False, " | ".join(traceback.format_exc().strip().splitlines()[-3:]), peak_mb())
-    pipe.send(answer)
+        return False, " | ".join(traceback.format_exc().strip().splitlines()[-3:]), peak_mb()
 
 
 def peak_mb() -> int:
@@ -71,24 +83,26 @@ def peak_mb() -> int:
 
 
 def both(once: Callable[[], float], repeats: int = 5, warm: bool = True) -> dict[str, float]:
-    """The median of what ``once`` gives, ms: alone, and beside a load of LOAD busy processes. ``warm``: once before."""
+    """What ``once`` gives, ms: the median alone, the best of those (where it is far below, the machine was not idle),
+    and the median beside a load of LOAD busy processes. ``warm``: run it once before."""
     if warm:
         once()
-    alone = _median(once, repeats)
+    alone = _taken(once, repeats)
     with busy():
-        return {"alone": alone, "beside_load": _median(once, repeats)}
+        beside = _taken(once, repeats)
+    figures = {"alone": statistics.median(alone), "best": min(alone), "beside_load": statistics.median(beside)}
+    return {name: round(value, 1 if value >= 10 else 2) for name, value in figures.items()}
 
 
-def _median(once: Callable[[], float], repeats: int) -> float:
+def _taken(once: Callable[[], float], repeats: int) -> list[float]:
     found: list[float] = []
     began = time.monotonic()
     while len(found) < repeats and (not found or time.monotonic() - began < BUDGET_S):
         found.append(once())
-    middle = statistics.median(found)
-    return round(middle, 1 if middle >= 10 else 2)
+    return found
 
 
-@contextmanager
+@contextlib.contextmanager
 def busy(count: int = LOAD) -> Iterator[None]:
     """Processes that use a core each as long as this lasts."""
     running = [subprocess.Popen([sys.executable, "-S", "-c", BUSY]) for _ in range(count)]

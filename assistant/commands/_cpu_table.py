@@ -23,9 +23,11 @@ def lines(figures: dict[str, Any]) -> list[str]:
         f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads a model, "
         f"load {machine['load_before']} before",
         "",
-        f"{'ms':<34}{'alone':>10}{'beside load':>14}",
+        f"{'ms':<34}{'alone':>10}{'best':>10}{'beside load':>14}",
     ]
-    made += [f"{name:<34}{pair['alone']:>10}{pair['beside_load']:>14}" for name, pair in _pairs(figures)]
+    made += [
+        f"{name:<34}{pair['alone']:>10}{pair['best']:>10}{pair['beside_load']:>14}" for name, pair in _pairs(figures)
+    ]
     made.append("")
     if figures["decode_ratio"] is not None:
         compared = figures["decode_compared"]

@@ -149,7 +149,7 @@ class Eye:
         match state:
             case "live":
                 self._service.publish(CameraState(camera=name, state="live", label=self._label))
-                self._service.be("ready")
+                self._service.well()
             case "muted":
                 self._service.publish(CameraState(camera=name, state="muted", label=self._label))
                 self._service.be("ready", "muted")
