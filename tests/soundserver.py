@@ -28,7 +28,6 @@ pcm.desk_speaker {{ type pulse; server "unix:{socket}"; device spk }}
 pcm.kitchen_speaker {{ type pulse; server "unix:{socket}"; device spare }}
 pcm.echo_of_the_desk {{ type pulse; server "unix:{socket}"; device spk.monitor }}
 """
-DESK = "module-null-sink sink_name=spk norewinds=1 rate=48000 channels=2"
 PCM = NDArray[np.int16]
 
 
@@ -65,7 +64,7 @@ class SoundServer:
             return
         load = [
             f"module-native-protocol-unix socket={self.socket} auth-anonymous=1",
-            DESK,
+            "module-null-sink sink_name=spk norewinds=1 rate=48000 channels=2",
             "module-null-sink sink_name=spare norewinds=1 rate=48000 channels=2",
             "module-null-sink sink_name=vmic norewinds=1 rate=16000 channels=1",
             "module-remap-source source_name=mic master=vmic.monitor",
@@ -87,15 +86,10 @@ class SoundServer:
             self._process.wait(PATIENCE_S)
             self._process = None
 
-    def unplug_the_desk_speaker(self) -> None:
-        told = subprocess.run(
-            ["pactl", "list", "short", "modules"], env=self.environment, capture_output=True, text=True
-        )
-        number = next(line.split()[0] for line in told.stdout.splitlines() if "sink_name=spk " in line)
-        assert self._ask("pactl", "unload-module", number) == 0
-
-    def plug_the_desk_speaker(self) -> None:
-        assert self._ask("pactl", "load-module", *DESK.split()) == 0
+    def offer(self, name: str, other: "SoundServer") -> None:
+        """Let this server's clients find the spare speaker of another server under this name."""
+        with (self._home / "alsa.conf").open("a") as file:
+            file.write(f'pcm.{name} {{ type pulse; server "unix:{other.socket}"; device spare }}\n')
 
     def signal(self, number: int) -> None:
         assert self._process is not None

@@ -1,48 +1,35 @@
 """Microphone: find utterances in each stream of sound and say what was said in them."""
 
 import logging
-import time
-from collections import deque
 from collections.abc import Mapping
 from typing import ClassVar, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from assistant import config, soundin
 from assistant.config import Engine
 from assistant.core import endpointer
-from assistant.core.endpointer import Dropped, Ended, Endpointer, Event, Started
 from assistant.core.floor import WATCHED, Floor
-from assistant.core.sampleclock import SampleClock
+from assistant.hearing import Ear
 from assistant.messages import (
     LIVE,
     AudioIn,
-    Heard,
-    Hearing,
     Heartbeat,
     Interrupt,
     MicrophoneState,
     Mute,
     PushToTalk,
     SpeechDropped,
-    SpeechEnded,
-    SpeechStarted,
     Turn,
 )
 from assistant.service import Service, Unfit
 from assistant.soundin import SoundIn
 from assistant.wire import Received
 from pipelines import asr, audio, vad
-from pipelines.audio.resample import Converter, frames
 from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
-PCM = NDArray[np.int16]
-MS = 1_000_000  # ns
 STREAMS = 8  # at once; a further one takes the place of the one that was silent the longest
-OPEN_S = 10.0  # how long the start waits for it; what is slower is told as lost until it is there
+OPEN_S = 3.0  # how long it is waited for; what is slower is told as lost until it is there
 
 
 class Settings(config.Settings, frozen=True, kw_only=True):
@@ -139,16 +126,22 @@ class Ears:
     def say_state(self) -> None:
         lost = self._device.lost if self._device is not None else ""
         if self._muted:
-            self._say("muted", "", "muted")
+            self._say("muted")
         elif self._device is None:
-            self._say("bus", "", "")
+            self._say("bus")
         else:
-            self._say("lost" if lost else "live", lost or self._device.name, lost)
+            self._say("lost" if lost else "live", lost or self._device.name)
 
-    def _say(self, state: Literal["live", "muted", "lost", "bus"], detail: str, health: str) -> None:
+    def _say(self, state: Literal["live", "muted", "lost", "bus"], detail: str = "") -> None:
         self._service.publish(MicrophoneState(state=state, detail=detail))
-        if health:
-            self._service.be("degraded" if state == "lost" else "ready", health)
+        self.well()
+
+    def well(self) -> None:
+        """Recognition works: whether all of the microphone does is the device's to say."""
+        if self._muted:
+            self._service.be("ready", "muted")
+        elif self._device is not None and self._device.lost:
+            self._service.be("degraded", self._device.lost)
         else:
             self._service.well()
 
@@ -156,7 +149,7 @@ class Ears:
 
     def _hear(self, block: AudioIn, payload: bytes | memoryview) -> None:
         try:
-            ear = self._streams.pop(block.stream, None) or Ear(self._service, self._settings, self._recognizer, self)
+            ear = self._streams.pop(block.stream, None) or self._ear()
             self._streams[block.stream] = ear
             ear.hear(block, payload)
         except audio.AudioError as error:
@@ -166,6 +159,10 @@ class Ears:
             del self._streams[block.stream]
         while len(self._streams) > STREAMS:
             self._streams.pop(next(iter(self._streams))).drop("too many streams")
+
+    def _ear(self) -> Ear:
+        detector = vad.load(self._settings.vad.engine, self._settings.vad.options)
+        return Ear(self._service, self._recognizer, detector, self._settings.endpoint, self)
 
     def _mute(self, muted: bool) -> None:
         self._muted = muted
@@ -200,132 +197,3 @@ class Ears:
         if self._pids.setdefault(sender, pid) != pid:
             self._pids[sender] = pid
             self._floor.free()
-
-
-class Ear:
-    """One stream of sound: any format in, utterances out."""
-
-    def __init__(self, service: Service, settings: Settings, recognizer: asr.Recognizer, ears: Ears) -> None:
-        self._service, self._recognizer, self._ears = service, recognizer, ears
-        self._detector = vad.load(settings.vad.engine, settings.vad.options)
-        self._endpointer = Endpointer(settings.endpoint)
-        self._frame_ns = self._detector.frame_samples * 1_000_000_000 // asr.RATE
-        self._clock = SampleClock(self._frame_ns)
-        keep = settings.endpoint.reach_ms * MS // self._frame_ns + 2
-        self._recent: deque[tuple[int, PCM]] = deque(maxlen=keep)
-        self._pending: PCM = np.zeros(0, np.int16)
-        self._format: tuple[int, int] = (0, 0)
-        self._converter: Converter | None = None
-        self._utterance: asr.Utterance | None = None
-        self._turn = Turn(LIVE, 0)
-        self._name = ""
-        self._ignored = ""
-        self._partial = ""
-        self._failed = False  # the last time that something was to be recognised
-
-    def hear(self, block: AudioIn, payload: bytes | memoryview) -> None:
-        """Raises AudioError for PCM that is not what the message says."""
-        self._name = block.stream
-        pcm = frames(payload, block.channels, block.sample)
-        gap = self._clock.block(block.first_sample_at, len(pcm) * 1_000_000_000 // max(1, block.rate))
-        if self._converter is None or gap or self._format != (block.rate, block.channels):
-            self._converter = Converter(block.rate, block.channels)
-            self._format = (block.rate, block.channels)
-            self._pending = self._pending[:0]
-        self._pending = np.concatenate([self._pending, self._converter.feed(pcm)])
-        size = self._detector.frame_samples
-        while len(self._pending) >= size:
-            frame, self._pending = self._pending[:size], self._pending[size:]
-            self._frame(frame)
-        if block.last:
-            self._handle(self._endpointer.finish())
-
-    def press(self, at: int) -> None:
-        self._handle(self._endpointer.press(at))
-
-    def release(self, at: int) -> None:
-        self._handle(self._endpointer.release(at))
-
-    def drop(self, why: str) -> None:
-        self._handle(self._endpointer.drop(why))
-
-    def _frame(self, frame: PCM) -> None:
-        at, length = self._clock.frame()
-        self._recent.append((at, frame))
-        was_open = self._utterance is not None
-        events = self._endpointer.frame(self._detector.speech(frame), at, length)
-        if was_open and self._utterance is not None:
-            self._feed(frame)
-        self._handle(events)
-
-    def _feed(self, pcm: PCM) -> None:
-        assert self._utterance is not None
-        try:
-            text = self._utterance.feed(pcm)
-        except EngineError as error:
-            self._fail(error)
-            return
-        if text and text != self._partial:
-            self._partial = text
-            self._service.publish(Hearing(turn=self._turn, text=text))
-
-    def _handle(self, events: list[Event]) -> None:
-        for event in events:
-            match event:
-                case Started():
-                    self._started(event)
-                case Ended():
-                    self._ended(event)
-                case Dropped(last_sample_at=last, why=why):
-                    self._utterance = None
-                    self._dropped(why, last)
-
-    def _started(self, event: Started) -> None:
-        self._turn = Turn(LIVE, event.at)
-        self._ignored, self._partial = self._ears.ignored(), ""
-        if self._ignored:
-            return
-        self._service.publish(SpeechStarted(turn=self._turn, stream=self._name))
-        self._utterance = self._recognizer.utterance()
-        for at, frame in list(self._recent):
-            if at + self._frame_ns > event.audio_from:
-                self._feed(frame)
-
-    def _ended(self, event: Ended) -> None:
-        utterance, self._utterance = self._utterance, None
-        if utterance is None:
-            self._dropped(self._ignored or "not for the assistant", event.last_sample_at)
-            return
-        self._service.publish(
-            SpeechEnded(turn=self._turn, stream=self._name, last_sample_at=event.last_sample_at, why=event.why)
-        )
-        self._service.busy("recognising speech", 120.0)
-        began = time.perf_counter()
-        try:
-            result = utterance.finish()
-        except EngineError as error:
-            self._fail(error)
-            result = asr.Recognition(refused=f"recognition failed: {error}")
-        if not result.text:
-            self._dropped(result.refused or "nothing understood", event.last_sample_at)
-            return
-        heard = Heard(
-            turn=self._turn,
-            stream=self._name,
-            text=result.text,
-            language=result.language,
-            last_sample_at=event.last_sample_at,
-            engine_ms=(time.perf_counter() - began) * 1000,
-        )
-        self._service.publish(heard)
-        if self._failed:
-            self._failed = False
-            self._ears.say_state()
-
-    def _fail(self, error: EngineError) -> None:
-        log.error("recognition failed: %s", error)
-        self._failed = True
-        self._service.be("degraded", str(error))
-
-    def _dropped(self, why: str, last_sample_at: int) -> None:
-        self._service.publish(SpeechDropped(turn=self._turn, stream=self._name, why=why, last_sample_at=last_sample_at))

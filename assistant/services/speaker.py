@@ -38,7 +38,7 @@ from pipelines.engine import EngineError, name_of
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.25
-OPEN_S = 10.0  # how long the start waits for the device; what is slower is told as lost until it is there
+OPEN_S = 3.0  # how long the start waits for the device; what is slower is told as lost until it is there
 HOPE_NS = 3_000_000_000  # how long a reply waits for a lost device to be replaced
 
 
@@ -281,7 +281,10 @@ class Mouth:
                     log.info("playing on %s", name)
                     self._output = stream
                     self._begin_anew()
-                    self._service.be(*(("degraded", f"{instead}; playing on {name}") if instead else ("ready", "")))
+                    if instead:
+                        self._service.be("degraded", f"{instead}; playing on {name}")
+                    else:
+                        self._service.well()
                 case Closed(why=why):
                     self._listen()
                     self._output = None

@@ -22,8 +22,8 @@ from models.pico.foreign import sentence
 from models.pico.world import COLORS, KINDS, Scene, sample, third, vary
 
 WEIGHTS = {
-    "describe": 5.0, "color": 6.0, "exists": 3.5, "exists_color": 10.0, "exists_lamp": 0.7, "exists_gauge": 0.7,
-    "count": 2.5, "count_kind": 3.0, "side": 11.0, "where": 5.0, "lamp_on": 1.2, "lamp_color": 1.2, "gauge": 1.6,
+    "describe": 5.0, "color": 8.0, "exists": 3.5, "exists_color": 10.0, "exists_lamp": 0.7, "exists_gauge": 0.7,
+    "count": 2.5, "count_kind": 3.0, "side": 12.0, "where": 5.0, "lamp_on": 1.2, "lamp_color": 1.2, "gauge": 1.6,
     "lamp_changed": 0.3, "gauge_changed": 0.3, "hello": 0.3, "who": 0.3, "can": 0.3, "thanks": 0.3, "ood": 1.5,
 }  # fmt: skip
 LIVE_PICTURES = 2

@@ -181,7 +181,7 @@ def train(
         spent, step = saved["spent"], saved["step"]
     test = random.Random(seed + 10_000_019)
     held_out = [collate([writer.write(draw(test, turns=(3, 9))) for _ in range(20)]) for _ in range(15)]
-    source = batches(writer, random.Random(seed * 1_000_003 + step), (3, 7))
+    source = batches(writer, random.Random(seed * 1_000_003 + step), (3, 12))
     last, told, total = time.monotonic(), spent, 0.0
     while spent < minutes * 60:
         share = spent / (minutes * 60)

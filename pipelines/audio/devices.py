@@ -56,15 +56,19 @@ def library() -> Any:
 def devices(fresh: bool = False) -> list[Device]:
     """All sound devices. ``fresh``: as they are now rather than at the first look, unless a stream is open.
 
-    Raises AudioError where PortAudio is missing.
+    Raises AudioError where PortAudio is missing or fails.
     """
     with _LOCK:
         sound = library()
-        if fresh and not _open:
-            sound._terminate()  # no public call lists anew; the package's own manual names this pair
-            sound._initialize()
-        apis = sound.query_hostapis()
-        return [_device(row, apis) for row in sound.query_devices()]
+        try:
+            if fresh and not _open:
+                if sound._initialized:
+                    sound._terminate()  # no public call lists anew; the package's own manual names this pair
+                sound._initialize()
+            apis = sound.query_hostapis()
+            return [_device(row, apis) for row in sound.query_devices()]
+        except sound.PortAudioError as error:
+            raise AudioError(f"the sound system cannot be asked for its devices: {error.args[0]}") from error
 
 
 def _device(row: Any, apis: Any) -> Device:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pytest
 
 from assistant.client import Client, private
 from assistant.messages import (
@@ -67,9 +69,6 @@ class Daemon:
             assert time.monotonic() < deadline, f"no such {kind.__name__}"
             if received_now is not None:
                 self._said.append(received_now)
-
-    def received(self, mark: int, kind: type[Message]) -> list[Received]:
-        return [received for received in self._said[mark:] if isinstance(received.message, kind)]
 
     def all(self, mark: int, kind: type[M]) -> list[M]:
         return [r.message for r in self._said[mark:] if isinstance(r.message, kind)]
@@ -162,8 +161,8 @@ def _is_interrupted_at_once(server: SoundServer, house: Daemon) -> None:
         house.after(mark, SpeakerIdle, lambda idle: idle.turn == turn)
         pcm = recorder.read_until(lambda pcm: bool(pcm.any()) and not pcm[-24_000:].any())
     assert len(cut_short.text) < 20
-    # 60 ms of what is sounding are on their way in the server and cannot be measured from out here
-    assert loud_ms(pcm, recorder.rate) < (cut - began.first_sample_at) / 1e6 + 100
+    # that it is one block is tested on the device itself; here two processes that share the machine are on the way
+    assert loud_ms(pcm, recorder.rate) < (cut - began.first_sample_at) / 1e6 + 200
 
 
 def _closes_the_microphone_when_muted(server: SoundServer, house: Daemon) -> None:
@@ -201,7 +200,8 @@ def test_a_sound_server_that_dies_is_said_and_used_again(sound_server: SoundServ
         assert (unheard.text, unheard.complete) == ("", False)
         house.after(mark, SpeakerIdle, lambda idle: idle.turn == turn)
         house.client.bus.send(PushToTalk(pressed=True, at=time.monotonic_ns()))
-        assert "nothing can be heard" in house.after(mark, SpeechDropped).why
+        why = house.after(mark, SpeechDropped).why
+        assert "the microphone is lost" in why or "nothing can be heard" in why
 
         sound_server.start()
         house.after(mark, MicrophoneState, lambda state: state.state == "live")
@@ -212,28 +212,36 @@ def test_a_sound_server_that_dies_is_said_and_used_again(sound_server: SoundServ
         assert house.after(mark, Spoken).complete
 
 
-def test_a_reply_goes_on_where_another_speaker_takes_over(sound_server: SoundServer) -> None:
-    with daemon(*DESK, "speaker.fallback_device=kitchen") as house:
+@pytest.fixture
+def garage(sound_server: SoundServer) -> Iterator[SoundServer]:
+    """Another sound server, with a speaker that outlives those of the first."""
+    with tempfile.TemporaryDirectory(prefix="ea-sound-", dir="/tmp") as home:
+        server = SoundServer(Path(home))
+        server.start()
+        sound_server.offer("garage_speaker", server)
+        yield server
+        server.stop()
+
+
+def test_a_reply_goes_on_where_another_speaker_takes_over(sound_server: SoundServer, garage: SoundServer) -> None:
+    with daemon(*DESK, "speaker.fallback_device=garage") as house, garage.recording("spare") as recorder:
         house.await_sound()
         mark = house.mark()
-        with sound_server.recording("spk") as desk, sound_server.recording("spare") as kitchen:
-            turn = house.ask(LONG)
+        turn = house.ask(LONG)
+        with sound_server.recording() as desk:
             house.after(mark, Speaking, lambda speaking: speaking.turn == turn)
             desk.read_until(lambda pcm: bool(pcm.any()))
-            sound_server.unplug_the_desk_speaker()
-            try:
-                kitchen.read_until(lambda pcm: bool(pcm.any()))
-                house.after(mark, SpeakerIdle, lambda idle: idle.turn == turn)
-            finally:
-                sound_server.plug_the_desk_speaker()
-            assert all(spoken.complete for spoken in house.all(mark, Spoken))
-            beat = house.after(mark, Heartbeat, lambda beat: "kitchen" in beat.detail, "speaker")
-            assert (beat.state, "desk_speaker" in beat.detail) == ("degraded", True)
-            pcm = kitchen.read_until(lambda pcm: bool(pcm.any()) and not pcm[-24_000:].any())
-            whole = sum(len(block.payload) / 2 for block in house.received(mark, AudioOut)) / 22_050
-            assert 0.5 * whole < np.count_nonzero(pcm) / 48_000
+        sound_server.stop()
+        pcm = recorder.read_until(lambda pcm: bool(pcm.any()) and not pcm[-24_000:].any())
+        house.after(mark, SpeakerIdle, lambda idle: idle.turn == turn)
+        assert all(spoken.complete for spoken in house.all(mark, Spoken))
+        beat = house.after(mark, Heartbeat, lambda beat: "playing on garage_speaker" in beat.detail, "speaker")
+        assert (beat.state, "'desk_speaker" in beat.detail) == ("degraded", True)
+        assert loud_ms(pcm, recorder.rate) > 500
+
+        sound_server.start()
         mark = house.mark()
-        house.after(mark, Heartbeat, lambda beat: beat.state == "ready", "speaker")  # the wanted one is back
+        house.after(mark, Heartbeat, lambda beat: beat.state == "ready", "speaker")  # the wanted one is used again
 
 
 def test_wrong_names_and_no_server_at_the_start_are_said_and_another_speaker_stands_in(

@@ -192,7 +192,8 @@ def test_stopped_it_is_silent_within_a_block_and_knows_what_was_heard(sound_serv
         assert playback.left(time.monotonic_ns()) == 0
         pcm = recorder.read_until(lambda pcm: bool(pcm.any()) and not pcm[-24_000:].any())
         loud, silent_from = np.count_nonzero(pcm), int(np.flatnonzero(pcm)[-1])
-        assert abs(loud - left) / 48_000 < BLOCK_S + 0.02, "what was counted as heard is not what sounded"
+        # the server renders in blocks of its own, of 20 ms: two of ours are the finest that can be seen from here
+        assert abs(loud - left) / 48_000 < 3 * BLOCK_S, "what was counted as heard is not what sounded"
 
         again = noise(4_800, 7)  # and it goes on with what comes next
         mouth.play(again, block=960)
