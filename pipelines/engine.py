@@ -39,9 +39,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def names(role: str) -> list[str]:
-    """The engines that ship for a role: the file names of its folder, and installed entry points."""
+    """The engines that ship for a role: the file names of its folder, and installed entry points. A file ``_name`` is
+    an engine's own, and ``libname`` binds the C library of that name."""
     package = importlib.import_module(f"pipelines.{role}")
-    shipped = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
+    shipped = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith(("_", "lib"))]
     outside = [e.name for e in entry_points(group=f"edge_assistant.{role}")]
     return sorted({name for name in (*shipped, *outside) if name})
 
