@@ -79,6 +79,8 @@ def param(abi: Abi, filled: Any, init: Init) -> None:
         require(abi, "RKLLMExtendParam", "enabled_cpus_num")
         filled.extend_param.enabled_cpus_num = len(init.cpus)
         filled.extend_param.enabled_cpus_mask = sum(1 << cpu for cpu in init.cpus)
+    for name in init.tags.__struct_fields__ if init.tags else ():
+        text(f"the picture's {name} tag", getattr(init.tags, name), empty=True)
     if init.tags and abi.has("RKLLMParam", "img_start"):  # later the tags come with each request
         _tags(filled, "img", init.tags)
     filled.is_async = False  # broken in 1.1.4 and 1.2.1 (rknn-llm #208, #320), and a thread does it as well

@@ -39,7 +39,7 @@ class Library:
         for name, prototype in self.abi.functions.items():
             function = getattr(self._c, name)
             function.restype, function.argtypes = prototype.restype, prototype.argtypes
-        self._kept: set[Any] = set()  # callbacks that C may still call
+        self._kept: set[object] = set()  # what C may still call
 
     def __getattr__(self, name: str) -> Any:
         """A function of the library by its C name, with its prototype. Raises Unsupported for what it lacks."""
@@ -51,25 +51,32 @@ class Library:
         return getattr(self._c, name)
 
     def defaults(self) -> Any:
-        """An RKLLMParam as the library fills it, which also proves the layout: it may not reach beyond its end."""
+        """An RKLLMParam as the library fills it. Known defaults not in their places are a last proof of a wrong layout;
+        room is left behind the structure, so that even a longer one would overwrite nothing."""
         struct = self.abi.RKLLMParam
-        spare = ctypes.c_uint8 * SPARE
-        padded = type("Padded", (ctypes.Structure,), {"_fields_": [("param", struct), ("spare", spare)]})
-        create = self.abi.functions["rkllm_createDefaultParam"]
-        given = ctypes.CFUNCTYPE(padded, *create.argtypes)(("rkllm_createDefaultParam", self._c))()
-        param = given.param
-        if any(given.spare) or not (0 < param.top_p <= 1 and 0 < param.repeat_penalty < 10 and 0 < param.top_k < 10**6):
+        fields = [("param", struct), ("spare", ctypes.c_uint8 * SPARE)]
+        padded = type("Padded", (ctypes.Structure,), {"_fields_": fields})
+        create = ctypes.CFUNCTYPE(padded)(("rkllm_createDefaultParam", self._c))
+        param = struct.from_buffer_copy(bytes(create().param))
+        batch = getattr(param.extend_param, "n_batch", 1)
+        if not (0 < param.top_p <= 1 and 0 < param.repeat_penalty < 10 and 0 < param.top_k < 10**6 and batch):
             raise RkllmError(
                 f"the defaults of {self.path} do not have the layout of RKLLM {self.abi.version} (top_k {param.top_k}, "
-                f"top_p {param.top_p:g}, repeat_penalty {param.repeat_penalty:g}); set runtime_version to the right one"
+                f"top_p {param.top_p:g}, repeat_penalty {param.repeat_penalty:g}, n_batch {batch}); set runtime_version"
             )
-        return struct.from_buffer_copy(bytes(param))
+        return param
 
-    def keep(self, callback: Any) -> None:
-        self._kept.add(callback)
+    def keep(self, life: object) -> None:
+        """Holds what owns a callback, for as long as C holds the callback's address."""
+        self._kept.add(life)
 
-    def release_callback(self, callback: Any) -> None:
-        self._kept.discard(callback)
+    def let_go(self, life: object) -> None:
+        self._kept.discard(life)
+
+    @property
+    def loaded(self) -> int:
+        """How many models are loaded, those that could not be destroyed included."""
+        return len(self._kept)
 
 
 def _find(path: str) -> Path:

@@ -101,12 +101,12 @@ class Life:
         self.callback = _callback(library.abi, self)
         if hasattr(library.abi, "RKLLMCallback"):
             self.callbacks = library.abi.RKLLMCallback(result_callback=self.callback)
-        library.keep(self.callback)  # C holds its address until the handle is destroyed
+        library.keep(self)
 
     def born(self, well: bool) -> None:
         self._alive = well
         if not well:
-            self._library.release_callback(self.callback)
+            self._library.let_go(self)
 
     @contextlib.contextmanager
     def exclusive(self, call: Call | None = None) -> Iterator[None]:
@@ -180,7 +180,7 @@ class Life:
             self._alive = False
             if code := self._library.rkllm_destroy(self.handle):
                 log.warning("rkllm_destroy gave %d; the NPU's memory may stay taken until this process ends", code)
-            self._library.release_callback(self.callback)
+            self._library.let_go(self)
         return True
 
     def at_exit(self) -> None:
