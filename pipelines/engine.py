@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 AUTO: dict[str, tuple[str, ...]] = {
     "asr": ("sherpa_onnx", "faster_whisper", "openai", "pocketsphinx"),
     "camera": ("opencv",),
-    "llm": ("onnx", "openai"),
+    "llm": ("rkllm", "onnx", "openai"),
     "tts": ("piper", "sherpa_onnx", "openai", "espeak"),
     "vad": ("silero", "webrtcvad"),
     "vision": ("onnx", "none"),
