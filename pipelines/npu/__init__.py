@@ -1,1 +1,1 @@
-"""What everything on a Rockchip board's one NPU needs: reading its libraries before they are loaded."""
+"""What everything on a Rockchip board's one NPU needs: its libraries read before they are loaded, and its lock."""
