@@ -25,6 +25,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -50,6 +51,7 @@ from pipelines.llm.librkllm import (
     Text,
     Tokens,
 )
+from pipelines.npu.lock import POLL_S, Claim, Npu, Rank
 
 TICK = 0.05  # s: how often a reader who waits for the NPU gets the chance to leave
 DOMAINS = {"rk3588": 1, "rk3576": 1, "rk3562": 0}  # as the vendor's multimodal demo has it: 1 beside RKNN's 0
@@ -77,6 +79,7 @@ class Options(engine.Options, frozen=True, kw_only=True):
     embed_flash: bool | None = None
     cpus: tuple[int, ...] | None = None
     base_domain_id: int | None = None
+    npu: str = ""  # the folder of the NPU's lock files, the same for all its users; empty: the usual one
 
 
 class Engine:
@@ -97,6 +100,7 @@ class Engine:
         self._traits = Traits(history, options.reuse, exact)
         if options.thinking is not None:
             require(abi, "RKLLMInput", "enable_thinking")
+        self._npu = Npu("llm", Path(options.npu) if options.npu else None)
         self._session = Session(self._library, _init(options))
         self._held: list[Message] | None = None  # what the cache holds; None: nothing to rely on
         self._system: str | None = None  # in the runtime's template
@@ -128,7 +132,7 @@ class Engine:
         total = self._check_room(conversation)
         wanted = Run(max_new_tokens=1) if self._each else Run(pausable=True)
         sink: Callable[[str, int], Answer | None] = (lambda *_: None) if self._each else (lambda *_: Answer.PAUSE)
-        with contextlib.closing(self._events(conversation, wanted, sink)) as events:
+        with contextlib.closing(self._events(conversation, wanted, Rank.USER_SPEAKS, sink)) as events:
             for _ in events:
                 yield Prefilled(0, total)
         self._held = list(conversation)  # its pictures are what the cache shows; it is no prefix that a turn grows on
@@ -141,7 +145,8 @@ class Engine:
         wrong with the conversation, while iterating for a failed run."""
         if not conversation or conversation[-1].role not in ("user", "tool"):
             raise engine.EngineError("a reply needs a conversation that ends with a user's message")
-        return self._reply(list(conversation), sampling, self._check_room(conversation))
+        rank = Rank.USER_WAITS if owner == "live" else Rank.USER_SPEAKS
+        return self._reply(list(conversation), sampling, self._check_room(conversation), rank)
 
     def _check_room(self, conversation: Sequence[Message]) -> int:
         shown = pictures(conversation)
@@ -154,14 +159,16 @@ class Engine:
             raise PromptTooLong(f"the prompt has {total} tokens, which leaves no room in a context of {context}")
         return total
 
-    def _reply(self, conversation: list[Message], sampling: Sampling, total: int) -> Generator[Event, None, None]:
+    def _reply(
+        self, conversation: list[Message], sampling: Sampling, total: int, rank: Rank
+    ) -> Generator[Event, None, None]:
         limit = min(sampling.max_tokens, self._options.context - total)
         wanted = Run(keep_history=False, thinking=self._options.thinking)
         if self._each:
             wanted = msgspec.structs.replace(wanted, sampler=sampler(sampling), max_new_tokens=limit)
         stops, said, taken = Stops(sampling.stop), "", 0
         began, outcome = time.perf_counter(), None
-        with contextlib.closing(self._events(conversation, wanted, lambda *_: None)) as events:
+        with contextlib.closing(self._events(conversation, wanted, rank, lambda *_: None)) as events:
             for piece in events:
                 if piece is None:
                     yield Prefilled(0, total)
@@ -183,12 +190,25 @@ class Engine:
         yield end
 
     def _events(
-        self, conversation: Sequence[Message], wanted: Run, sink: Callable[[str, int], Answer | None]
+        self, conversation: Sequence[Message], wanted: Run, rank: Rank, sink: Callable[[str, int], Answer | None]
     ) -> Generator[str | Outcome | None, None, None]:
         """The pieces of a run's reply, None while there are none, at last the outcome. Left early, it is aborted."""
         while self._thread is not None and self._thread.is_alive():  # an aborted run may still be at its prompt
             yield None
             self._thread.join(TICK)
+        claim = self._npu.claim(rank)
+        try:
+            while not claim.take():
+                yield None
+                time.sleep(POLL_S)
+            yield from self._started(claim, conversation, wanted, sink)
+        finally:
+            if self._thread is None or not self._thread.is_alive():  # else its own end lets go of the NPU
+                claim.release()
+
+    def _started(
+        self, claim: Claim, conversation: Sequence[Message], wanted: Run, sink: Callable[[str, int], Answer | None]
+    ) -> Generator[str | Outcome | None, None, None]:
         step = plan(self._held, conversation, self._traits)
         self._held = None  # until this run has come to its own end
         given, wanted = self._prepare(step, conversation, wanted)
@@ -203,6 +223,8 @@ class Engine:
                 pieces.put(self._session.run(given, take, wanted))
             except BaseException as error:  # raised again where the pieces are read
                 pieces.put(error)
+            finally:
+                claim.release()
 
         self._thread = threading.Thread(target=work, name="rkllm", daemon=True)
         self._thread.start()

@@ -14,6 +14,7 @@ import pytest
 from pipelines import engine, simulator
 from pipelines.llm import Ended, LanguageModel, Message, Picture, Prefilled, PromptTooLong, Sampling, Token
 from pipelines.llm.librkllm import Unsupported
+from pipelines.npu.lock import Npu, Rank
 from pipelines.simulator import build
 
 FAMILIES = ("1.1.4", "1.2.0", "1.2.1b1", "1.2.3", "1.3.0")
@@ -33,7 +34,8 @@ def start(built: Path, tmp_path: Path) -> Iterator[Start]:
     def one(version: str, reuses: bool = True, **options: Any) -> LanguageModel:
         model = simulator.write_model(tmp_path / "m.rkllm", reuse=reuses)
         given = {"model": str(model), "library": str(build.library(version, built)), "row_width": 8, "template": {}}
-        opened.append(engine.load("llm", "rkllm", {**given, "max_new_tokens": 2000, **options}))
+        given |= {"max_new_tokens": 2000, "npu": str(tmp_path / "npu")}
+        opened.append(engine.load("llm", "rkllm", {**given, **options}))
         return opened[-1]  # type: ignore[no-any-return]
 
     yield one
@@ -146,6 +148,27 @@ class TestConversation:
             list(model.reply([Message("user", ("x",))], LONG))
         monkeypatch.delenv("RKLLM_SIM_NPU")
         assert json.loads(say(model, [SYSTEM], "And you?")[0])["role"] == "user"
+
+
+def test_no_run_begins_while_another_one_has_the_npu(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulated board fails runs that overlap; here one is left during a prefill that hears no abort."""
+    monkeypatch.setenv("RKLLM_SIM_NPU", str(tmp_path / "board"))
+    monkeypatch.setenv("RKLLM_SIM_FAULTS", "deaf-prefill")
+    monkeypatch.setenv("RKLLM_SIM_PREFILL_MS", "5")
+    one, two = start("1.3.0"), start("1.2.3")
+    vision = Npu("vision", tmp_path / "npu")
+    with contextlib.closing(one.reply([SYSTEM, Message("user", ("word " * 60,))], LONG)) as events:
+        assert isinstance(next(events), Prefilled)
+        time.sleep(0.05)
+        assert not vision.claim(Rank.IDLE).take()
+    assert json.loads(say(two, [SYSTEM], "And you?")[0])["role"] == "user"
+    with vision.hold(Rank.IDLE):
+        asked = one.reply([SYSTEM, Message("user", ("x",))], LONG)
+        assert isinstance(next(asked), Prefilled)  # it waits, and can be left
+        asked.close()
+    assert not (tmp_path / "board.overlaps").exists()
 
 
 @pytest.mark.parametrize("version", HISTORY)
