@@ -26,7 +26,7 @@ AUTO: dict[str, tuple[str, ...]] = {
     "llm": ("rkllm", "onnx", "openai"),
     "tts": ("piper", "sherpa_onnx", "openai", "espeak"),
     "vad": ("silero", "webrtcvad"),
-    "vision": ("onnx", "none"),
+    "vision": ("rknn", "onnx", "none"),
 }
 
 

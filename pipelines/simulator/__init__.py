@@ -12,9 +12,12 @@ What it is told and how it fails comes from the environment of the process that 
   of it), raw (in two NORMAL pieces).
 - RKLLM_SIM_SOC: the board; a model made for another one is refused.
 - RKLLM_SIM_NPU: a lock file: runs that overlap on it fail as on a board, and are counted in FILE.overlaps.
+- RKLLM_SIM_ENCODE_MS: how long the image encoder of the stand-in ``rknnlite`` takes; its folder is STAND_IN.
 """
 
 from pathlib import Path
+
+STAND_IN = Path(__file__).parent / "stand_in"  # for sys.path, or PYTHONPATH of a process
 
 FAULTS = {
     "stale-picture": "with the history kept, a second picture is answered as the first (rknn-llm #257)",
@@ -25,6 +28,8 @@ FAULTS = {
     "old-driver": "init fails: the rknpu driver is too old",
     "leak": "2 MB stay behind with every picture (#529)",
     "hang": "a run never ends, and sees no abort",
+    "old-librknnrt": "the image encoder is not taken: librknnrt.so is older than its model",
+    "encoder-fails": "the image encoder gives None",
     "death": "the process dies at the fourth token of a reply",
 }
 
@@ -55,4 +60,13 @@ def write_model(
         "system": system,
     }
     path.write_text("RKLLM-SIM 1\n" + "".join(f"{key}={value}\n" for key, value in values.items()) + "end\n")
+    return path
+
+
+def write_encoder(
+    path: Path, *, size: int = 448, tokens: int = 196, width: int = 2048, outputs: int = 1, soc: str = ""
+) -> Path:
+    """Writes a simulated .rknn: pictures of ``size`` pixels square become ``outputs`` times [1, tokens, width]."""
+    values = {"size": size, "tokens": tokens, "width": width, "outputs": outputs, "soc": soc}
+    path.write_text("RKNN-SIM 1\n" + "".join(f"{key}={value}\n" for key, value in values.items()) + "end\n")
     return path
