@@ -3,7 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format pico clean
+# Not Python packages: PortAudio; a sound server and an RTSP server for the tests.
+TOOLS := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins \
+	gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+APT := apt-get install --yes --no-install-recommends $(TOOLS)
+
+.PHONY: help setup tools demo test check format pico clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -15,6 +20,13 @@ setup: .venv/.done ## the virtual environment, with everything installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --prefer-binary --editable '.[dev]'
 	@touch $@
+
+tools: ## what is not a Python package: PortAudio, and servers for the tests (Debian, Ubuntu)
+	@if ! command -v apt-get >/dev/null; then \
+		echo "make tools knows apt-get only; install what your system calls these: $(TOOLS)" >&2; exit 1; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update && $(APT); \
+	elif command -v sudo >/dev/null; then sudo apt-get update && sudo $(APT); \
+	else echo "make tools needs root and there is no sudo; as root: $(APT)" >&2; exit 1; fi
 
 demo: setup ## the spoken demo: leaves demo-output/
 	$(BIN)/assistant demo --out demo-output

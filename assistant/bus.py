@@ -71,7 +71,7 @@ class Bus:
 
     def _socket(self, kind: int, **settings: int) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
-        for key, value in {"LINGER": 200, "RECONNECT_IVL": 20, "RECONNECT_IVL_MAX": 200, **settings}.items():
+        for key, value in {"LINGER": 200, "RECONNECT_IVL": 20, "RECONNECT_IVL_MAX": 50, **settings}.items():
             socket.setsockopt(getattr(zmq, key), value)
         if kind == zmq.SUB or settings.get("XPUB_VERBOSER"):
             self._poller.register(socket, zmq.POLLIN)

@@ -7,13 +7,13 @@ Tables merge, everything else replaces. In a string, ``{here}`` is the folder of
 
 import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 
-from assistant import paths
+from assistant import paths, tables
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,7 +26,9 @@ class ConfigError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of every section's settings."""
+    """Base of every section's settings, and of the tables inside one: a field that is a Struct, or a dict of them."""
+
+    beside: ClassVar[Collection[str]] = ()  # fields that are written as tables beside the section: [cameras.NAME]
 
 
 class Engine:
@@ -72,13 +74,15 @@ class Config:
 
     def __init__(self, layers: Sequence[Layer], schema: Mapping[str, type[Settings]]) -> None:
         self._schema = schema
+        self._homes = {field: name for name, kind in schema.items() for field in kind.beside}
         self.values: dict[str, Any] = {}
         self.origin: dict[str, str] = {}  # dotted key -> layer
         for layer in layers:
             self._merge(layer.values, self.values, layer.name, "")
+        self._bring_home()
         for section in self.values:
             if section not in schema:
-                raise ConfigError(self._unknown(section, section, schema))
+                raise ConfigError(self._unknown(section, section, {**schema, **self._homes}))
         self._typed = {name: self._type(name, kind) for name, kind in schema.items()}
 
     def section(self, name: str, kind: type[S]) -> S:
@@ -91,7 +95,7 @@ class Config:
         rows: list[tuple[str, Any, str]] = []
         for section, settings in self._typed.items():
             for key, value in _leaves(plain(settings), section + "."):
-                rows.append((key, value, self.origin.get(key, "default")))
+                rows.append((self.written(key), value, self.origin.get(self.written(key), "default")))
         return rows
 
     def resolved(self) -> dict[str, Any]:
@@ -110,31 +114,61 @@ class Config:
                     del self.origin[gone]  # a table was replaced by something else
             self.origin[dotted] = layer
 
+    def written(self, dotted: str) -> str:
+        """A key as files spell it: what is written beside its section stands there without it."""
+        section, _, inner = dotted.partition(".")
+        return inner if self._homes.get(inner.partition(".")[0]) == section else dotted
+
+    def _bring_home(self) -> None:
+        for field, section in self._homes.items():
+            if field not in self.values:
+                continue
+            home = self.values.setdefault(section, {})
+            if not isinstance(home, dict):
+                raise ConfigError(f"{self.origin[section]}: {section!r} must be a table, [{section}]")
+            home[field] = self.values.pop(field)
+
     def _type(self, section: str, kind: type[Settings]) -> Settings:
-        values = self.values.get(section, {})
+        settings = self._checked(section, self.values.get(section, {}), kind)
+        assert isinstance(settings, kind)
+        return settings
+
+    def _checked(self, dotted: str, values: Any, kind: type[msgspec.Struct]) -> msgspec.Struct:
+        """Tables inside come first, each by itself: so an error names its place, and the nearest key there."""
         if not isinstance(values, dict):
-            raise ConfigError(f"{self.origin[section]}: {section!r} must be a table, [{section}]")
+            raise ConfigError(
+                f"{self._from(dotted)}: {self.written(dotted)!r} must be a table, [{self.written(dotted)}]"
+            )
         for key in values:
             if key not in kind.__struct_fields__:
-                raise ConfigError(self._unknown(f"{section}.{key}", key, kind.__struct_fields__))
+                raise ConfigError(self._unknown(f"{dotted}.{key}", key, kind.__struct_fields__))
+        for path, inner in tables.inside(kind, values):
+            value: Any = values
+            for key in path:
+                value = value[key]
+            self._checked(".".join((dotted, *path)), value, inner)
         try:
             return msgspec.convert(values, kind, dec_hook=_decode)
         except msgspec.ValidationError as error:
-            key, origin = self._blame(section, str(error))
+            key, origin = self._blame(dotted, str(error))
             raise ConfigError(f"{origin}: {key}: {error}") from error
 
     def _unknown(self, dotted: str, key: str, valid: Any) -> str:
         close = difflib.get_close_matches(key, list(valid), n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"valid here: {', '.join(valid) or 'nothing'}"
-        return f"{self.origin.get(dotted, '?')}: unknown key {dotted!r}; {hint}"
+        return f"{self._from(dotted)}: unknown key {self.written(dotted)!r}; {hint}"
 
-    def _blame(self, section: str, error: str) -> tuple[str, str]:
+    def _from(self, dotted: str) -> str:
+        return self.origin.get(self.written(dotted), "?")
+
+    def _blame(self, table: str, error: str) -> tuple[str, str]:
         """The key and file of a value that msgspec refused; it ends its message with ` - at `$.key``."""
         inner = error.rpartition("`$")[2].rstrip("`").strip(".") if "`$" in error else ""
-        dotted = f"{section}.{inner}" if inner else section
+        dotted = self.written(f"{table}.{inner}" if inner else table)
         known = dotted.partition("[")[0]  # an element of a list comes from where the list does
         below = dict.fromkeys(layer for key, layer in self.origin.items() if key.startswith(known + "."))
-        return dotted, " or ".join(below) or self.origin.get(known) or self.origin.get(section, "default")
+        home = self.origin.get(self.written(table), "default")
+        return dotted, " or ".join(below) or self.origin.get(known) or home
 
 
 def load(schema: Mapping[str, type[Settings]], profile: str = "", board: str = "", sets: Sequence[str] = ()) -> Config:

@@ -49,6 +49,10 @@ class Memory:
         picture = self._conversation(name).picture
         return picture if picture is not None and picture.identity in self._pictures else None
 
+    def camera(self, name: str) -> str:
+        """The camera that the conversation is about; "" if none yet."""
+        return self._conversation(name).camera
+
     def show(self, picture: llm.Picture) -> None:
         """A picture is in hand from now on."""
         self._pictures[picture.identity] = picture

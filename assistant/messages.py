@@ -101,20 +101,23 @@ class CameraState(Message, frozen=True, kw_only=True):
     state: Literal["starting", "live", "muted", "lost"]
     detail: str = ""
     label: str = ""  # of the Picture that it shows now, if a program sent one
+    called: tuple[str, ...] = ()  # what a question may call it, its name first; () for a program's own
 
 
 class Look(Message, frozen=True, kw_only=True):
     """Dialogue asks vision for the picture of a turn.
 
     With ``known`` (the picture in the prompt, and its signature) the newest frame is first compared to it; if it still
-    shows exactly that, the answer is an Embedding with ``unchanged`` and no payload.
+    shows exactly that, the answer is an Embedding with ``unchanged`` and no payload. It is of this camera and region.
     """
 
     turn: Turn
     camera: str = ""  # "": the default camera
+    region: str = ""  # a part of the picture, looked at from nearer: see assistant.core.closer. "": all of it
     known: str = ""  # identity
     known_signature: bytes = b""
     max_age_ms: int = 1000  # a frame older than this is not shown: wait for a newer one, or Unseen
+    until: int  # dialogue no longer waits for an answer after this time
 
 
 class Embedding(Message, frozen=True, kw_only=True):
@@ -126,7 +129,8 @@ class Embedding(Message, frozen=True, kw_only=True):
     frame_seq: int
     captured_at: int
     verified_at: int  # when the scene was last known to look like this
-    signature: bytes
+    signature: bytes  # of the whole frame, also where a region of it is shown
+    region: str = ""
     form: Literal["rows", "jpeg", "unchanged"]
     tokens: int = 0
     width: int = 0
@@ -135,10 +139,10 @@ class Embedding(Message, frozen=True, kw_only=True):
 
 
 class Unseen(Message, frozen=True, kw_only=True):
-    """Vision's other answer: there is no picture to look at, and why."""
+    """Vision's other answer: there is no picture to look at, or one that shows too little, and why."""
 
     turn: Turn
-    why: Literal["muted", "lost", "stale", "unreadable", "none"]
+    why: Literal["muted", "lost", "stale", "unreadable", "none", "dark", "overexposed", "covered", "blurred"]
     detail: str = ""
 
 
@@ -164,6 +168,7 @@ class PictureBound(Message, frozen=True, kw_only=True):
     captured_at: int
     verified_at: int
     fresh: bool  # new in the prompt with this turn (else verified or carried over)
+    region: str = ""  # the part of the frame that was looked at; "": all of it
 
 
 class ReplyToken(Message, frozen=True, kw_only=True):
@@ -250,7 +255,7 @@ class AudioOut(Message, frozen=True, kw_only=True):
 
 
 class Ask(Message, frozen=True, kw_only=True):
-    """A typed question. ``camera`` names a picture source for this question alone."""
+    """A typed question. ``camera`` names a camera, or a picture sent to a name of its own, for this question alone."""
 
     turn: Turn
     text: str
@@ -269,8 +274,8 @@ class AudioIn(Message, frozen=True, kw_only=True):
 
 
 class Picture(Message, frozen=True, kw_only=True):
-    """A picture from a program. Payload: an encoded image file. To the default camera: it shows this from now on.
-    To any other name: one Frame of that camera. Confirmed by a CameraState with this label."""
+    """A picture from a program. Payload: an encoded image file. A configured camera ("": the default one) shows it from
+    now on; any other name: one Frame of that camera. Confirmed by a CameraState with this label."""
 
     camera: str = ""
     label: str = ""
@@ -329,7 +334,8 @@ TOPICS: dict[type[Message], Topic] = {
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
     Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
-    Look: Topic(publishers=("dialogue",)),
+    # Re-sent, because a vision process that was just started anew has not subscribed in time to hear it.
+    Look: Topic(publishers=("dialogue",), resend=True, key="camera"),
     Embedding: Topic(publishers=("vision",)),
     Unseen: Topic(publishers=("vision",)),
     TurnStarted: Topic(publishers=("dialogue",)),

@@ -31,6 +31,8 @@ class Line(msgspec.Struct, kw_only=True):
     typed: bool
     heard: str = ""
     answer: str = ""
+    camera: str | None = None
+    region: str | None = None  # the part of the frame that was looked at; "" all of it
     frame_seq: int | None = None
     frame_age_ms: float | None = None
     picture_fresh: bool | None = None  # new in the prompt with this turn
@@ -151,6 +153,8 @@ def _line(record: TurnRecord, number: int) -> Line:
         typed=not record.spoken,
         heard=record.heard,
         answer=record.answer,
+        camera=record.camera,
+        region=record.region,
         frame_seq=record.frame_seq,
         frame_age_ms=_rounded(record.frame_age_ms),
         picture_fresh=record.picture_fresh,

@@ -25,7 +25,7 @@ AUTO: dict[str, tuple[str, ...]] = {
     "camera": ("opencv",),
     "llm": ("rkllm", "onnx", "openai"),
     "tts": ("piper", "sherpa_onnx", "openai", "espeak"),
-    "vad": ("silero", "webrtcvad"),
+    "vad": ("cascade", "webrtcvad"),
     "vision": ("rknn", "onnx", "none"),
 }
 

@@ -24,17 +24,25 @@ def session(path: Path, threads: int) -> Any:
     """An onnxruntime.InferenceSession on the CPU. Raises EngineError naming the file."""
     import onnxruntime
 
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
-    # A waiting thread pool would burn a core for half a second after every run, beside processes that need it.
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    settings.log_severity_level = 4  # what goes wrong is said here, once
     _present(path)
     try:
-        return onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), settings(threads), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         brief = (str(error).splitlines() or ["no reason given"])[0][:200]
         raise EngineError(f"{path} cannot be opened; it may be cut short, download it again ({brief})") from error
+
+
+def settings(threads: int) -> Any:
+    """The onnxruntime.SessionOptions that all our sessions share."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)  # what is wrong with a graph is said in our own words, once
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4
+    # A waiting thread pool would burn a core for half a second after every run, beside processes that need it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def metadata(path: Path) -> dict[str, str]:

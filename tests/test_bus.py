@@ -1,40 +1,27 @@
-"""The bus over real sockets, within one process; test_bus_processes.py has what takes several."""
+"""The bus over real sockets, within one process; test_inboxes.py and test_bus_processes.py have the rest."""
 
-import logging
 import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-import zmq
 
 from assistant.bus import PATH_LIMIT, SIDES, Bus, endpoint
 from assistant.lock import Held
 from assistant.messages import (
-    LIVE,
-    VERSION,
-    Ask,
     CameraState,
     Embedding,
     Frame,
     Heard,
     Heartbeat,
     Interrupt,
-    Message,
-    Mute,
-    Turn,
 )
-from assistant.wire import BusError, Received, Stamp
-
-Join = Callable[..., Bus]
-PATIENCE_S = 20.0
-TURN = Turn(LIVE, 1)
-ASK = Ask(turn=TURN, text="what is there?")
+from assistant.wire import BusError
+from tests.ends import ASK, PATIENCE_S, TURN, Join, received, show, until_wanted
 
 
 def heard(text: str) -> Heard:
@@ -43,37 +30,6 @@ def heard(text: str) -> Heard:
 
 def frame(seq: int, camera: str = "main") -> Frame:
     return Frame(camera=camera, seq=seq, captured_at=seq, width=2, height=1, signature=b"")
-
-
-def show(camera: Bus, picture: Frame) -> None:
-    """As a service does: it looks at its bus between frames, and so learns that there is room in the short queue."""
-    camera.receive(0.0)
-    camera.publish(picture, b"rgbrgb")
-
-
-def until_wanted(publisher: Bus, *kinds: type[Message]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not all(publisher.wanted(kind) for kind in kinds):
-        assert time.monotonic() < deadline, f"nobody subscribed to {kinds}"
-        publisher.receive(0.05)
-
-
-def received(bus: Bus) -> Received:
-    found = bus.receive(PATIENCE_S)
-    assert found is not None, "nothing came"
-    return found
-
-
-def look_at_all(buses: Sequence[Bus], until: Callable[[dict[str, list[Message]]], bool]) -> dict[str, list[Message]]:
-    """What comes to each, until that is enough."""
-    came: dict[str, list[Message]] = {bus.name: [] for bus in buses}
-    deadline = time.monotonic() + PATIENCE_S
-    while not until(came):
-        assert time.monotonic() < deadline, came
-        for bus in buses:
-            if found := bus.receive(0.01):
-                came[bus.name].append(found.message)
-    return came
 
 
 # --- binding and connecting ---
@@ -224,93 +180,6 @@ def test_wanted_ends_when_the_subscriber_goes(join: Join) -> None:
     while camera.wanted(Frame):
         assert time.monotonic() < deadline
         camera.receive(0.05)
-
-
-# --- inboxes ---
-
-
-def test_an_inbox_that_is_not_there_is_named_with_the_mend(join: Join, runtime: Path) -> None:
-    client = join()
-    with pytest.raises(BusError, match=rf"dialogue does not take messages in {runtime}: is the daemon running\?"):
-        client.send(ASK, timeout_s=0.05)
-
-
-def test_one_that_is_there_but_does_not_look_is_told_from_one_that_is_not(join: Join) -> None:
-    join("dialogue")
-    with pytest.raises(BusError, match=rf"dialogue does not take .*: process {os.getpid()} is busy"):
-        join().send(ASK, timeout_s=0.05)
-
-
-def test_a_message_for_several_inboxes_goes_to_all_or_none(join: Join) -> None:
-    camera, client = join("camera"), join()
-    mutes = [Mute(device="camera", muted=muted) for muted in (True, False, True)]
-    with pytest.raises(BusError, match="microphone does not take"):
-        client.send(mutes[0], timeout_s=0.2)
-    services = camera, join("microphone"), join("speaker")
-
-    def send_all() -> None:
-        for mute in mutes:
-            client.send(mute, timeout_s=PATIENCE_S)
-
-    sending = threading.Thread(target=send_all)
-    sending.start()
-    came = look_at_all(services, until=lambda came: all(len(messages) == 3 for messages in came.values()))
-    sending.join()
-    assert list(came.values()) == [mutes] * 3
-    assert [service.wire.gaps for service in services] == [0, 0, 0]
-
-
-def test_what_no_inbox_takes_cannot_be_sent(join: Join) -> None:
-    with pytest.raises(BusError, match="no service takes Heard"):
-        join().send(heard("x"))
-
-
-def test_an_inbox_is_found_again_after_its_service_was_restarted(join: Join) -> None:
-    """What is sent before the loss is noticed is lost: hence a command is confirmed by the event that it causes."""
-    done = threading.Event()
-
-    def keep_asking(client: Bus) -> None:
-        while not done.is_set():
-            client.send(ASK, timeout_s=PATIENCE_S)
-
-    asking = threading.Thread(target=keep_asking, args=(join(),))
-    asking.start()
-    try:
-        for _ in range(3):
-            dialogue = join("dialogue")
-            assert received(dialogue).message == ASK
-            dialogue.close()
-        last = join("dialogue")
-        assert received(last).message == ASK
-    finally:
-        done.set()
-        asking.join()
-
-
-# --- bad messages ---
-
-
-def test_bad_messages_are_dropped_and_the_service_goes_on(runtime: Path, caplog: pytest.LogCaptureFixture) -> None:
-    dialogue = Bus(runtime, "dialogue")
-    encode = msgspec.msgpack.encode
-    good = [b"Ask|", encode(Stamp(VERSION, "stranger", 1, 0, 1)), encode(ASK)]
-    with zmq.Context() as context, context.socket(zmq.XPUB) as socket, caplog.at_level(logging.WARNING):
-        socket.connect(endpoint(runtime, "dialogue", "in"))
-        deadline = time.monotonic() + PATIENCE_S
-        while not socket.poll(10) or socket.recv() != b"\x01Ask|":
-            assert time.monotonic() < deadline
-            dialogue.receive(0.0)
-        for _ in range(2):
-            socket.send(b"Ask|")
-            socket.send_multipart([b"Ask|?", *good[1:]])
-            socket.send_multipart([*good[:2], b"\xc1"])
-            socket.send_multipart([good[0], encode(Stamp(VERSION + 1, "stranger", 1, 0, 1)), good[2]])
-            socket.send_multipart([*good[:2], bytes(2 << 20)])
-        socket.send_multipart(good)
-        assert received(dialogue).message == ASK
-    assert dict(dialogue.wire.refused) == {"malformed": 4, "unknown": 2, "version": 2, "oversized": 2}
-    assert len(caplog.records) == 4
-    dialogue.close()
 
 
 # --- waiting ---

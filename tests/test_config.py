@@ -242,6 +242,63 @@ def test_options_of_other_engines_may_stand_beside_the_chosen_one(tmp_path: Path
     assert Engine().engine == "auto"
 
 
+# --- tables inside a section, and beside it ---
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dark: float = 1.0
+
+
+class Eye(Settings, frozen=True, kw_only=True):
+    fps: float = 5.0
+    limits: Limits = Limits()
+
+
+class Eyes(Eye, frozen=True, kw_only=True):
+    beside = ("others",)
+
+    others: dict[str, Eye] = {}  # noqa: RUF012 (msgspec copies it)
+
+
+EYES: Mapping[str, type[Settings]] = {"eyes": Eyes, "log": Log}
+
+
+def test_tables_beside_a_section_are_its_own(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.toml", "[others.door]\nfps = 2\n[others.door.limits]\ndark = 3\n[others.yard]")
+    found = load(EYES, path, sets=["others.door.fps=4", "eyes.limits.dark=7"])
+    eyes = found.section("eyes", Eyes)
+    assert (eyes.fps, eyes.limits.dark, list(eyes.others)) == (5.0, 7.0, ["door", "yard"])
+    assert (eyes.others["door"].fps, eyes.others["door"].limits.dark, eyes.others["yard"].fps) == (4.0, 3.0, 5.0)
+    origins = {key: origin for key, _, origin in found.items()}
+    assert origins["others.door.fps"] == "--set"
+    assert origins["others.door.limits.dark"] == path
+    assert origins["others.yard.fps"] == "default"
+    again = from_resolved(msgspec.json.decode(msgspec.json.encode(found.resolved())), "eyes", Eyes)
+    assert plain(again) == plain(eyes)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[others.door]\nfsp = 1", "unknown key 'others.door.fsp'; did you mean 'fps'?"),
+        ("[others.door.limits]\ndrak = 1", "unknown key 'others.door.limits.drak'; did you mean 'dark'?"),
+        ("[eyes.limits]\ndrak = 1", "unknown key 'eyes.limits.drak'; did you mean 'dark'?"),
+        ("[other.door]\nfps = 1", "unknown key 'other'; did you mean 'others'?"),
+        ("[others.door]\nfps = 'fast'", "others.door.fps: Expected `float`, got `str`"),
+        ("[others.yard]\n[others.door.limits]\ndark = []", "others.door.limits.dark: Expected `float`, got `array`"),
+        ("[others]\ndoor = 5", "'others.door' must be a table, [others.door]"),
+        ("others = 5", "others: Expected `object`, got `int`"),
+        ("eyes.limits = 5", "'eyes.limits' must be a table, [eyes.limits]"),
+        ("eyes = 5\n[others.door]", "'eyes' must be a table, [eyes]"),
+    ],
+)
+def test_what_is_wrong_in_one_is_named(tmp_path: Path, text: str, says: str) -> None:
+    path = write(tmp_path / "p.toml", text)
+    with pytest.raises(ConfigError) as caught:
+        load(EYES, path, sets=["log.level=debug"])
+    assert str(caught.value).startswith(f"{path}: {says}")
+
+
 # --- the resolved file ---
 
 

@@ -36,7 +36,7 @@ exit codes:
   0    done, every expectation held
   1    a turn failed, an expectation did not hold, or a service died too often
   2    the command line or a scenario is not right
-  69   no daemon can be reached, or it cannot be started
+  69   no daemon or server can be reached, or it cannot be started
   78   the settings are not in order
   130  interrupted with Ctrl-C"""
 
@@ -61,7 +61,9 @@ COMMANDS: dict[str, Command] = {
     "ask": Command("ask one question", 'assistant ask "what colour is the cube" --image desk.png'),
     "replay": Command("run a scenario, one JSON line a turn", "assistant replay scenario.toml --json"),
     "tap": Command("show live what crosses the bus", "assistant tap Heard ReplyEnded"),
-    "bench": Command("measure what everything but the models costs", "assistant bench overhead --json"),
+    "bench": Command("measure this machine: the daemon itself, or models of true size", "assistant bench cpu"),
+    "devices": Command("list or test microphones, speakers and cameras", "assistant devices --test"),
+    "models": Command("get models and see what is here", "assistant models pull cpu-en"),
     "config": Command("check or show the settings", "assistant config show --profile demo"),
 }
 

@@ -177,9 +177,10 @@ def _transit(kind: type[Message], size: int, count: int) -> dict[str, float]:
             while not bus.wanted(kind):
                 bus.receive(0.05)
             payload = bytes(size)
-            for began in (time.monotonic() + number / 30 for number in range(count)):
+            began = time.monotonic()
+            for number in range(1, count + 1):
                 bus.publish(_sample(kind), payload)
-                bus.receive(max(0.0, began + 1 / 30 - time.monotonic()))
+                bus.receive(max(0.0, began + number / 30 - time.monotonic()))
             return _quantiles(ours.recv() if ours.poll(20) else [])
         finally:
             bus.close()

@@ -6,8 +6,8 @@ import importlib
 from pathlib import Path
 from typing import Literal
 
-from assistant import config, paths
-from assistant.config import Config, ConfigError, Engine, Settings
+from assistant import config, paths, tables
+from assistant.config import Config, ConfigError, Settings
 from assistant.messages import SERVICES
 from pipelines import engine
 
@@ -59,12 +59,13 @@ def load(asked: argparse.Namespace) -> Config:
 
 def _engines(found: Config, section: str) -> list[str]:
     """What is wrong with the engines that a service's section names, and with the options of each."""
-    settings = found.section(section, Settings)
+    named = (
+        (found.written(f"{dotted}.{field}"), role, getattr(table, field))
+        for dotted, table in tables.all_of(found.section(section, Settings), section)
+        for field, role in getattr(type(table), "roles", {}).items()
+    )
     problems = []
-    roles = getattr(type(settings), "roles", {})
-    for field, role in roles.items():
-        chosen: Engine = getattr(settings, field)
-        prefix = f"{section}.{field}"
+    for prefix, role, chosen in named:
         for name in {chosen.engine: None, **chosen.all_options}:
             if name == "auto":  # chosen when the service starts, among those whose tables follow here
                 continue

@@ -18,6 +18,7 @@ from assistant.wire import Received
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("question")
+    parser.add_argument("--camera", default="", metavar="NAME", help="ask about this camera instead of the default one")
     parser.add_argument("--image", type=Path, help="ask about this picture file instead of what the camera shows")
     parser.add_argument("--json", action="store_true", help="print one JSON object with the answer and its figures")
     _talk.arguments(parser)
@@ -26,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace) -> int:
     picture = _talk.picture(asked.image) if asked.image else None
     with _talk.connected(asked, f"cli-{os.getpid()}") as client:
-        camera = client.show(picture) if picture is not None else ""
+        camera = client.show(picture) if picture is not None else asked.camera
         messages: list[Received] = []
         for received in client.ask(asked.question, camera):
             messages.append(received)

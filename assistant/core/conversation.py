@@ -26,6 +26,7 @@ class PictureRef(msgspec.Struct, frozen=True):
     frame_seq: int = 0
     signature: bytes = b""  # assistant.core.frames
     camera: str = ""
+    region: str = ""  # the part of the frame that it shows, assistant.core.closer; "": all of it
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -157,6 +158,11 @@ class Conversation:
         """The picture in context: the newest that a question was about and that is still shown."""
         newest = next((turn.picture for turn in reversed(self._turns) if turn.picture is not None), None)
         return None if newest is None or newest.identity in self._gone else newest
+
+    @property
+    def camera(self) -> str:
+        """The camera of the newest picture that a question was about, shown or not; "" if none was."""
+        return next((turn.picture.camera for turn in reversed(self._turns) if turn.picture is not None), "")
 
     def over(self, now: int, gap_s: float = GAP_S) -> bool:
         """Was there nothing for so long that a new conversation begins?"""

@@ -1,11 +1,14 @@
-"""Does a question need a look at the scene, and may the picture in context do if it still shows the same?"""
+"""Does a question need a look at the scene, at what, and may the picture in context do if it still shows the same?"""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
-from assistant.core import commands
+from assistant.core import closer, commands
+from assistant.core.cameras import named
+from assistant.core.conversation import PictureRef
 
 Policy = Literal["fresh", "always", "never"]
 
@@ -16,6 +19,15 @@ class LookPlan(msgspec.Struct, frozen=True):
 
     needed: bool
     compare: bool = False
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """What a question is to be shown. ``camera`` "": the default one."""
+
+    camera: str
+    region: closer.Region
+    known: PictureRef | None  # a picture of just this in context, which does if it still shows the same
+    ages: bool  # a camera's picture does; one that was sent for the question does not
 
 
 # Whole utterances, normalised, that no picture is needed for.
@@ -62,6 +74,29 @@ def look_for(question: str, policy: Policy = "fresh", known: bool = False) -> Lo
         return LookPlan(False)
     words = commands.normalise(question)
     return LookPlan(True, compare=known and not _ANEW.search(words) and not _ANEW_ZH.search(words))
+
+
+def sight_for(
+    question: str,
+    policy: Policy,
+    known: PictureRef | None,
+    about: str,
+    cameras: Mapping[str, Sequence[str]],
+    asked: str = "",
+) -> Sight | None:
+    """What to look at for a question; None if it needs no look.
+
+    ``known``: the picture in context. ``about``: the camera that the conversation is about; it stays so until
+    another is named or the conversation ends. ``cameras``: what each may be called. ``asked``: what a program chose
+    for this question, a camera or a picture that it sent under a name of its own.
+    """
+    plan = look_for(question, policy, known is not None)
+    if not plan.needed and not asked:
+        return None
+    camera = asked or named(question, cameras) or (about if about in cameras else "")
+    region = closer.region(question)
+    same = known is not None and (known.camera, known.region) == (camera, region)
+    return Sight(camera, region, known if plan.compare and same else None, ages=not asked or asked in cameras)
 
 
 def is_small_talk(text: str) -> bool:

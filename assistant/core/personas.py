@@ -121,6 +121,22 @@ SAYINGS: dict[str, dict[Language, str]] = {
     },
     "picture_unreadable": {"en": "I cannot read this picture.", "zh": "这张照片我读不了。"},
     "no_picture": {"en": "I have no picture to look at.", "zh": "我没有照片可看。"},
+    "picture_dark": {
+        "en": "I can't see well: it is too dark, or something covers the lens.",
+        "zh": "我看不清楚：太暗了，或者镜头被挡住了。",
+    },
+    "picture_overexposed": {
+        "en": "I can't see well: the picture is far too bright.",
+        "zh": "我看不清楚：画面太亮了，过曝了。",
+    },
+    "picture_covered": {
+        "en": "I can't see well: the lens looks covered, or there is nothing before it.",
+        "zh": "我看不清楚：镜头好像被挡住了，或者前面什么也没有。",
+    },
+    "picture_blurred": {
+        "en": "I can't see well: the picture is blurred. Please hold still, or clean the lens.",
+        "zh": "我看不清楚：画面很模糊。请拿稳一点，或者擦一擦镜头。",
+    },
     "model_error": {"en": "Something went wrong with me. Please ask again.", "zh": "我刚才出错了，请再问一次。"},
     "no_model": {
         "en": "I have no language model yet, so I cannot answer questions.",
@@ -142,6 +158,10 @@ _UNSEEN = {
     "stale": "picture_stale",
     "unreadable": "picture_unreadable",
     "none": "no_picture",
+    "dark": "picture_dark",
+    "overexposed": "picture_overexposed",
+    "covered": "picture_covered",
+    "blurred": "picture_blurred",
 }
 
 

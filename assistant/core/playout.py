@@ -1,6 +1,7 @@
 """What the speaker plays: sentences in order, block by block, and what was really heard of each.
 
-Pure: it is given PCM as it is synthesised and asked for the next block; it knows no clock and no sound card.
+Pure: it is given PCM as it is synthesised, asked for the next block, and told how many of the samples taken have left
+for the ear; it knows no clock and no sound card.
 """
 
 from collections import deque
@@ -38,7 +39,9 @@ class _Sentence:
         self.turn, self.index, self.text = turn, index, text
         self.waiting: deque[PCM] = deque()
         self.words: list[tuple[int, int]] = []  # (character, sample) where each word begins
-        self.played = 0  # samples
+        self.taken: deque[PCM] = deque()  # on their way to the ear
+        self.ahead = 0  # samples in ``taken``
+        self.played = 0  # samples that have left for the ear
         self.synthesised = 0  # samples
         self.finished = False  # no more samples will come
 
@@ -53,6 +56,28 @@ class _Sentence:
             return ""  # how long it would have become is not known: better to claim too little
         return whole_words(self.text, self.played / self.synthesised)
 
+    @property
+    def all_taken(self) -> bool:
+        return self.finished and not self.waiting
+
+    def sounded(self, samples: int) -> int:
+        """That many more have left, or as many as were taken; returns how many those were."""
+        count = left = min(samples, self.ahead)
+        while left:
+            part = self.taken.popleft()
+            if len(part) > left:
+                self.taken.appendleft(part[left:])
+                part = part[:left]
+            left -= len(part)
+        self.ahead -= count
+        self.played += count
+        return count
+
+    def rewind(self) -> None:
+        self.waiting.extendleft(reversed(self.taken))
+        self.taken.clear()
+        self.ahead = 0
+
 
 class Playout:
     """Sentences of one reply after another. A turn's reply ends when ``ended`` was told and all was played."""
@@ -65,10 +90,6 @@ class Playout:
     @property
     def empty(self) -> bool:
         return not self._queue
-
-    def waits(self) -> bool:
-        """True if a sentence is due but none of its samples are there yet."""
-        return bool(self._queue) and not self._queue[0].waiting and not self._queue[0].finished
 
     def add(self, turn: Turn, index: int, text: str) -> None:
         self._queue.append(_Sentence(turn, index, text))
@@ -96,10 +117,11 @@ class Playout:
 
     def take(self, samples: int) -> Block | None:
         """The next block to play, or None if nothing is there (yet)."""
-        if not self._queue or not self._queue[0].waiting:
+        sentence = next((sentence for sentence in self._queue if not sentence.all_taken), None)
+        if sentence is None or not sentence.waiting:
             return None
-        sentence, parts, missing = self._queue[0], [], samples
-        first = sentence.played == 0
+        parts, missing = [], samples
+        first = not sentence.played and not sentence.ahead
         while missing and sentence.waiting:
             part = sentence.waiting.popleft()
             if len(part) > missing:
@@ -108,16 +130,31 @@ class Playout:
             parts.append(part)
             missing -= len(part)
         pcm = np.concatenate(parts)
-        sentence.played += len(pcm)
+        sentence.taken.append(pcm)
+        sentence.ahead += len(pcm)
         return Block(sentence.turn, sentence.index, pcm, first)
+
+    def sounded(self, samples: int) -> None:
+        """The next samples of those taken have left for the ear."""
+        for sentence in self._queue:
+            samples -= sentence.sounded(samples)
+
+    def rewind(self) -> None:
+        """What was taken and has not left never will (the device is gone): it is there to be taken again."""
+        for sentence in self._queue:
+            sentence.rewind()
 
     def over(self) -> list[Said]:
         """Sentences that were played to their end since the last call."""
         said = []
-        while self._queue and self._queue[0].finished and not self._queue[0].waiting:
-            sentence = self._queue.popleft()
-            self._over[sentence.turn] = self._over.get(sentence.turn, 0) + 1
-            said.append(Said(sentence.turn, sentence.index, sentence.text, True))
+        while self._queue and self._queue[0].all_taken and not self._queue[0].ahead:
+            said.append(self._end(self._queue.popleft()))
+        return said
+
+    def give_up(self) -> list[Said]:
+        """Nothing can be played: all sentences are over, with what was heard of them. Their turns go on."""
+        said = [self._end(sentence) for sentence in self._queue]
+        self._queue.clear()
         return said
 
     def silent(self) -> list[Turn]:
@@ -138,7 +175,7 @@ class Playout:
                 kept.append(sentence)
                 continue
             turns[sentence.turn] = None
-            if sentence.played:
+            if sentence.played or sentence.ahead:
                 said.append(Said(sentence.turn, sentence.index, sentence.heard(), False))
         for turn in [t for t in self._closing if t.conversation == conversation and t.start < before]:
             turns[turn] = None
@@ -147,6 +184,11 @@ class Playout:
             self._over.pop(turn, None)
         self._queue = kept
         return said, list(turns)
+
+    def _end(self, sentence: _Sentence) -> Said:
+        self._over[sentence.turn] = self._over.get(sentence.turn, 0) + 1
+        whole = sentence.all_taken and not sentence.ahead
+        return Said(sentence.turn, sentence.index, sentence.text if whole else sentence.heard(), whole)
 
     def _find(self, turn: Turn, index: int) -> _Sentence | None:
         return next((s for s in self._queue if s.turn == turn and s.index == index), None)

@@ -43,6 +43,7 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     dropped: str | None = None  # why speech opened no turn
     asked_at: int = 0  # ns: the last sample of the question, or the typed one's arrival
     camera: str | None = None
+    region: str | None = None  # the part of the frame that was looked at; "" all of it
     frame_seq: int | None = None
     frame_identity: str | None = None
     frame_age_ms: float | None = None  # end of speech - verified_at; 0 where the look was newer than that
@@ -160,6 +161,7 @@ def record_of(facts: Facts, reason: Reason | None) -> TurnRecord:
         record = msgspec.structs.replace(
             record,
             camera=bound.camera,
+            region=bound.region,
             frame_seq=bound.frame_seq,
             frame_identity=bound.identity,
             picture_fresh=bound.fresh,

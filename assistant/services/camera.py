@@ -1,158 +1,116 @@
-"""Camera: show the newest picture of the source, a few times a second, until muted."""
+"""Camera: show the newest picture of each camera, a few times a second, until muted."""
 
-import logging
+import itertools
 import time
-from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from assistant import config
-from assistant.config import Engine
 from assistant.core import frames
-from assistant.messages import CameraState, Frame, Mute, Picture
+from assistant.eye import Eye, Source, framed
+from assistant.messages import CameraState, Mute, Picture
 from assistant.service import Service, Unfit
 from assistant.wire import Received
 from pipelines import camera, image
 from pipelines.engine import EngineError
 
-log = logging.getLogger(__name__)
 
+class Settings(Source, frozen=True, kw_only=True):
+    """Section [camera]: the default camera. Each table [cameras.NAME] is another."""
 
-class Settings(config.Settings, frozen=True, kw_only=True):
-    """Section [camera]."""
-
-    roles: ClassVar[Mapping[str, str]] = {"source": "camera"}
+    beside: ClassVar[tuple[str, ...]] = ("cameras",)
 
     name: str = "main"
-    source: Engine = Engine("opencv")
-    fps: float = 5.0
-    retry_s: float = 2.0  # after a loss, how long until the source is opened again
+    cameras: dict[str, Source] = {}  # noqa: RUF012 (msgspec copies it)
 
 
 def run(service: Service, settings: Settings) -> None:
-    eye = Eye(service, settings)
-    eye.open()
+    eyes = Eyes(service, settings)
     service.ready()
+    eyes.tell_health()
     while service.running:
-        received = service.receive(max(0.0, eye.due - time.monotonic()))
+        received = service.receive(max(0.0, eyes.due - time.monotonic()))
         if received is not None:
-            eye.obey(received)
-        elif time.monotonic() >= eye.due:
-            eye.look()
-    eye.close()
+            eyes.obey(received)
+        else:
+            eyes.look()
+        eyes.tell_health()
+    eyes.close()
 
 
-class Eye:
-    """The default camera, and pictures that programs send in its place or beside it."""
+class Eyes:
+    """The configured cameras, and pictures that programs send in their place or beside them."""
 
     def __init__(self, service: Service, settings: Settings) -> None:
-        self._service, self._settings = service, settings
-        self._camera: camera.Camera | None = None
-        self._sent: NDArray[np.uint8] | None = None  # a program's picture, shown instead of the source
-        self._label = ""
-        self._muted = False
-        self._seq = 0
-        self._marked: tuple[int, bytes] = (0, b"")
-        self.due = time.monotonic()
-
-    def open(self) -> None:
+        """Raises Unfit where a camera can never work as it is configured."""
+        self._service, self._default = service, settings.name
+        self._seq = itertools.count()
+        if settings.name in settings.cameras:
+            raise Unfit(f"two cameras are called {settings.name!r}: rename [cameras.{settings.name}] or camera.name")
+        sources: dict[str, Source] = {settings.name: settings, **settings.cameras}
+        self._eyes = {
+            name: Eye(name, source, service.publish, self._seq, service.clock) for name, source in sources.items()
+        }
         try:
-            self._camera = camera.load(self._settings.source.engine, self._settings.source.options)
-        except camera.CameraLost as error:
-            self._lost(str(error))
+            for eye in self._eyes.values():
+                eye.open()
         except EngineError as error:
+            self.close()
             raise Unfit(str(error)) from error
-        else:
-            self._say("live")
+        for eye in self._eyes.values():
+            eye.tell()
+        self.look()
 
-    def close(self) -> None:
-        if self._camera is not None:
-            self._camera.close()
-            self._camera = None
+    @property
+    def due(self) -> float:
+        return min(eye.due for eye in self._eyes.values())
 
     def obey(self, received: Received) -> None:
         match received.message:
             case Mute(device="camera", muted=muted):
-                self._mute(muted)
+                if muted:
+                    self.close()
+                for eye in self._eyes.values():
+                    eye.mute(muted)
             case Picture(camera=name, label=label):
-                self._show(name or self._settings.name, label, bytes(received.payload))
+                self._put(name or self._default, label, bytes(received.payload))
 
     def look(self) -> None:
-        """Publish what is to be seen now."""
-        self.due = max(self.due + 1.0 / self._settings.fps, time.monotonic())
-        if self._muted:
-            return
-        if self._sent is not None:
-            self._publish(self._settings.name, self._sent)
-        elif self._camera is None:
-            self.open()
+        """Publish what is to be seen now, of each camera whose turn it is."""
+        now = time.monotonic()
+        for eye in self._eyes.values():
+            if eye.due <= now:
+                eye.look()
+
+    def close(self) -> None:
+        """Release every device. Those that hang are waited for together."""
+        for eye in self._eyes.values():
+            eye.stop()
+        for eye in self._eyes.values():
+            eye.close()
+
+    def tell_health(self) -> None:
+        states = [eye.state for eye in self._eyes.values()]
+        lost = [state for state in states if state.state == "lost"]
+        if lost:
+            told = [f"{state.camera}: {state.detail}" if len(states) > 1 else state.detail for state in lost]
+            self._service.be("degraded", "; ".join(told))
+        elif any(state.state == "muted" for state in states):
+            self._service.be("ready", "muted")
         else:
-            try:
-                self._publish(self._settings.name, self._camera.read())
-            except camera.CameraLost as error:
-                self._lost(str(error))
+            self._service.well()
 
-    def _publish(self, name: str, picture: NDArray[np.uint8]) -> None:
-        height, width = picture.shape[:2]
-        if self._marked[0] != id(picture):  # the same array again is the same picture again
-            self._marked = (id(picture), frames.signature(picture))
-        frame = Frame(
-            camera=name,
-            seq=self._seq,
-            captured_at=self._service.clock(),
-            width=width,
-            height=height,
-            signature=self._marked[1],
-        )
-        self._seq += 1
-        self._service.publish(frame, np.ascontiguousarray(picture))
-
-    def _show(self, name: str, label: str, encoded: bytes) -> None:
-        """A program's picture: for the default camera from now on, for any other name once."""
+    def _put(self, name: str, label: str, encoded: bytes) -> None:
+        """A program's picture: for a configured camera from now on, for any other name once."""
+        eye = self._eyes.get(name)
         try:
             picture = image.limit(image.decode(encoded))
         except image.PictureError as error:
             self._service.publish(CameraState(camera=name, state="lost", detail=str(error), label=label))
+            if eye is not None:
+                eye.tell()  # it goes on showing what it did
             return
-        if name == self._settings.name:
-            if self._muted:
-                self._sent, self._label = picture, label
-                self._say("muted")
-                return
-            self._sent, self._label = picture, label
-            self.due = time.monotonic() + 1.0 / self._settings.fps
-        self._publish(name, picture)
+        if eye is not None:
+            eye.put(picture, label)
+            return
+        shot = camera.Shot(picture, self._service.clock())
+        self._service.publish(framed(name, next(self._seq), shot, frames.signature(picture)), picture)
         self._service.publish(CameraState(camera=name, state="live", label=label))
-
-    def _mute(self, muted: bool) -> None:
-        """Muting really closes the device."""
-        self._muted = muted
-        if muted:
-            self.close()
-            self._say("muted")
-        elif self._sent is not None:
-            self._say("live")
-        else:
-            self.open()
-        self.due = time.monotonic()
-
-    def _lost(self, why: str) -> None:
-        log.warning("the camera is lost: %s", why)
-        self.close()
-        self._say("lost", why)
-        self.due = time.monotonic() + self._settings.retry_s
-
-    def _say(self, state: str, detail: str = "") -> None:
-        name = self._settings.name
-        match state:
-            case "live":
-                self._service.publish(CameraState(camera=name, state="live", label=self._label))
-                self._service.be("ready")
-            case "muted":
-                self._service.publish(CameraState(camera=name, state="muted", label=self._label))
-                self._service.be("ready", "muted")
-            case _:
-                self._service.publish(CameraState(camera=name, state="lost", detail=detail))
-                self._service.be("degraded", detail)

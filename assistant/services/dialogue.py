@@ -18,7 +18,7 @@ from assistant.config import Engine
 from assistant.core import personas
 from assistant.core.commands import Command, answer, match
 from assistant.core.conversation import PictureRef
-from assistant.core.looking import look_for
+from assistant.core.looking import sight_for
 from assistant.core.reply import Piece, Reply
 from assistant.core.sentences import language
 from assistant.history import History
@@ -26,6 +26,7 @@ from assistant.memory import Memory
 from assistant.messages import (
     LIVE,
     Ask,
+    CameraState,
     Clear,
     Cleared,
     Embedding,
@@ -51,10 +52,7 @@ from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
-GET_A_MODEL = (
-    "One that fits: hf download onnx-community/SmolVLM-256M-Instruct-ONNX --local-dir "
-    "~/.local/share/edge-assistant/models/SmolVLM-256M-Instruct"
-)
+GET_A_MODEL = "Get one that fits: assistant models pull cpu-en"
 APOLOGIES: dict[type[EngineError], str] = {llm.PromptTooLong: "too_long", llm.NoModel: "no_model"}
 
 Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
@@ -86,7 +84,7 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
 
 def run(service: Service, settings: Settings) -> None:
-    service.listen(Heard, Embedding, Unseen, Spoken, SpeakerIdle, Interrupt, Heartbeat)
+    service.listen(Heard, CameraState, Embedding, Unseen, Spoken, SpeakerIdle, Interrupt, Heartbeat)
     service.busy("loading the language model", settings.load_s)
     missing = ""
     try:
@@ -135,6 +133,7 @@ class Dialogue:
         self._service, self._settings, self._model, self._memory = service, settings, model, memory
         self._current: Current | None = None
         self._waiting: deque[Ask] = deque()  # questions of other conversations, while one is answered
+        self._cameras: dict[str, tuple[str, ...]] = {}  # those that a question may name, and what it may call them
         self._sounding: dict[Turn, tuple[Reply, bool]] = {}  # replies not yet spoken to their end; the flag: cut
 
     # --- what arrives ---
@@ -156,6 +155,8 @@ class Dialogue:
                 self._seen(seen, received.payload)
             case Unseen() as unseen if self._awaits(unseen.turn):
                 self._say_instead(personas.unseen(unseen.why, self._speech()), "unseen", unseen.detail)
+            case CameraState(camera=camera, called=called) if called:
+                self._cameras[camera] = called
             case Spoken() as spoken:
                 self._spoken(spoken)
             case SpeakerIdle(turn=turn):
@@ -212,21 +213,23 @@ class Dialogue:
         if command is not None:
             self._obey(command)
             return
-        known = None if camera else self._memory.in_context(turn.conversation)
+        known = self._memory.in_context(turn.conversation)
+        about = self._memory.camera(turn.conversation)
         policy = "never" if self._model.capabilities.wants == "text" else self._settings.picture
-        plan = look_for(text, policy, known is not None)
-        if not plan.needed and not camera:
+        sight = sight_for(text, policy, known, about, self._cameras, camera)
+        if sight is None:
             self._generate(None)
             return
-        compare = known if plan.compare else None
+        self._current.look_until = self._service.clock() + int(self._settings.look_s * 1e9)
         look = Look(
             turn=turn,
-            camera=camera,
-            known=compare.identity if compare else "",
-            known_signature=compare.signature if compare else b"",
-            max_age_ms=0 if camera else self._settings.max_age_ms,
+            camera=sight.camera,
+            region=sight.region,
+            known=sight.known.identity if sight.known else "",
+            known_signature=sight.known.signature if sight.known else b"",
+            max_age_ms=self._settings.max_age_ms if sight.ages else 0,
+            until=self._current.look_until,
         )
-        self._current.look_until = self._service.clock() + int(self._settings.look_s * 1e9)
         self._service.publish(look)
 
     def _check_width(self, beat: Heartbeat) -> None:
@@ -251,7 +254,9 @@ class Dialogue:
             picture = known
         else:
             taken = time.strftime("%H:%M", time.localtime())
-            picture = PictureRef(seen.identity, seen.captured_at, taken, seen.frame_seq, seen.signature, seen.camera)
+            picture = PictureRef(
+                seen.identity, seen.captured_at, taken, seen.frame_seq, seen.signature, seen.camera, seen.region
+            )
             self._memory.show(_picture(seen, payload))
         bound = PictureBound(
             turn=seen.turn,
@@ -261,6 +266,7 @@ class Dialogue:
             captured_at=picture.captured_at,
             verified_at=seen.verified_at,
             fresh=seen.form != "unchanged",
+            region=picture.region,
         )
         self._service.publish(bound)
         self._generate(picture)

@@ -9,11 +9,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant import config
+from assistant import config, soundin
 from assistant.config import Engine
 from assistant.core import endpointer
 from assistant.core.endpointer import Dropped, Ended, Endpointer, Event, Started
 from assistant.core.floor import WATCHED, Floor
+from assistant.core.sampleclock import SampleClock
 from assistant.messages import (
     LIVE,
     AudioIn,
@@ -30,6 +31,7 @@ from assistant.messages import (
     Turn,
 )
 from assistant.service import Service, Unfit
+from assistant.soundin import SoundIn
 from assistant.wire import Received
 from pipelines import asr, audio, vad
 from pipelines.audio.resample import Converter, frames
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 PCM = NDArray[np.int16]
 MS = 1_000_000  # ns
 STREAMS = 8  # at once; a further one takes the place of the one that was silent the longest
+OPEN_S = 10.0  # how long the start waits for it; what is slower is told as lost until it is there
 
 
 class Settings(config.Settings, frozen=True, kw_only=True):
@@ -47,9 +50,11 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
     roles: ClassVar[Mapping[str, str]] = {"asr": "asr", "vad": "vad"}
 
-    asr: Engine = Engine("pocketsphinx")
-    vad: Engine = Engine("webrtcvad")
-    source: Literal["bus"] = "bus"  # bus: AudioIn messages
+    asr: Engine = Engine("auto")
+    vad: Engine = Engine("auto")
+    source: Literal["bus", "device"] = "bus"  # bus: AudioIn messages alone; device: a sound card beside them
+    device: str = ""  # a part of its name (assistant devices lists them); "": the default one
+    rate: int = 0  # Hz asked of it; 0: its own
     endpoint: endpointer.Settings = endpointer.Settings()
     half_duplex: bool = True  # speech during a reply is ignored; the button and the keyboard are not
 
@@ -64,11 +69,14 @@ def run(service: Service, settings: Settings) -> None:
     except EngineError as error:
         raise Unfit(str(error)) from error
     ears = Ears(service, settings, recognizer)
-    ears.say_state()
+    ears.open()
     service.ready(f"{name_of(recognizer)}, {name_of(detector)}")
+    ears.say_state()
     for received in service.messages():
         if received is not None:
             ears.take(received)
+        ears.listen()
+    ears.close()
 
 
 class Ears:
@@ -80,6 +88,7 @@ class Ears:
         self._pids: dict[str, float] = {}
         self._streams: dict[str, Ear] = {}  # in the order of their last sound
         self._muted = False
+        self._device: SoundIn | None = None
 
     def take(self, received: Received) -> None:
         now = self._service.clock()
@@ -100,8 +109,50 @@ class Ears:
         taken = self._settings.half_duplex and self._floor.taken(self._service.clock())
         return "during a reply" if taken else ""
 
+    # --- the device ---
+
+    def open(self) -> None:
+        """Open the microphone, if one is wanted; whether that goes well is noticed in ``listen``."""
+        if self._settings.source == "device" and self._device is None:
+            self._device = SoundIn(self._settings.device, self._settings.rate, self._service.wake)
+            self._service.busy("opening the microphone", OPEN_S)
+            self._device.await_first(OPEN_S)
+            self._device.changed()
+
+    def close(self) -> None:
+        device, self._device = self._device, None
+        if device is not None:
+            device.close()
+
+    def listen(self) -> None:
+        """What the device has heard since the last time."""
+        if self._device is None:
+            return
+        if self._device.changed():
+            if self._device.lost and (ear := self._streams.pop(soundin.STREAM, None)):
+                ear.drop("the microphone is lost")
+            self.say_state()
+        for block, payload in self._device.fetch():
+            self._hear(block, payload)
+        self._service.figures["overruns"] = self._device.overruns
+
     def say_state(self) -> None:
-        self._service.publish(MicrophoneState(state="muted" if self._muted else "bus"))
+        lost = self._device.lost if self._device is not None else ""
+        if self._muted:
+            self._say("muted", "", "muted")
+        elif self._device is None:
+            self._say("bus", "", "")
+        else:
+            self._say("lost" if lost else "live", lost or self._device.name, lost)
+
+    def _say(self, state: Literal["live", "muted", "lost", "bus"], detail: str, health: str) -> None:
+        self._service.publish(MicrophoneState(state=state, detail=detail))
+        if health:
+            self._service.be("degraded" if state == "lost" else "ready", health)
+        else:
+            self._service.well()
+
+    # --- streams ---
 
     def _hear(self, block: AudioIn, payload: bytes | memoryview) -> None:
         try:
@@ -121,21 +172,29 @@ class Ears:
         for ear in self._streams.values():
             ear.drop("muted")
         self._streams.clear()
+        if muted:
+            self.close()  # really: nothing of what is said reaches this process
+        else:
+            self.open()
         self.say_state()
-        self._service.be("ready", "muted") if muted else self._service.well()
 
     def _button(self, button: PushToTalk) -> None:
-        name = button.stream or next(reversed(self._streams), "")
+        name = button.stream or (soundin.STREAM if self._device is not None else next(reversed(self._streams), ""))
         ear = self._streams.get(name)
         if ear is None:
             if button.pressed:
-                why = "muted" if self._muted else "no sound arrives"
+                why = "muted" if self._muted else self._silence(name)
                 self._service.publish(SpeechDropped(turn=Turn(LIVE, button.at), stream=name, why=why))
             return
         if button.pressed and self._floor.taken(self._service.clock()):
             self._service.publish(Interrupt(before=button.at))
             self._floor.free()
         ear.press(button.at) if button.pressed else ear.release(button.at)
+
+    def _silence(self, name: str) -> str:
+        """Why nothing comes from a stream."""
+        lost = self._device.lost if self._device is not None and name == soundin.STREAM else ""
+        return lost or "no sound arrives"
 
     def _notice_restart(self, sender: str, pid: float) -> None:
         if self._pids.setdefault(sender, pid) != pid:
@@ -151,27 +210,29 @@ class Ear:
         self._detector = vad.load(settings.vad.engine, settings.vad.options)
         self._endpointer = Endpointer(settings.endpoint)
         self._frame_ns = self._detector.frame_samples * 1_000_000_000 // asr.RATE
+        self._clock = SampleClock(self._frame_ns)
         keep = settings.endpoint.reach_ms * MS // self._frame_ns + 2
         self._recent: deque[tuple[int, PCM]] = deque(maxlen=keep)
         self._pending: PCM = np.zeros(0, np.int16)
         self._format: tuple[int, int] = (0, 0)
         self._converter: Converter | None = None
-        self._next_at = 0  # when the first pending sample was heard, ns
         self._utterance: asr.Utterance | None = None
         self._turn = Turn(LIVE, 0)
         self._name = ""
         self._ignored = ""
-        self._spoke = self._partial = ""
+        self._partial = ""
+        self._failed = False  # the last time that something was to be recognised
 
     def hear(self, block: AudioIn, payload: bytes | memoryview) -> None:
         """Raises AudioError for PCM that is not what the message says."""
         self._name = block.stream
-        if self._converter is None or self._format != (block.rate, block.channels):
+        pcm = frames(payload, block.channels, block.sample)
+        gap = self._clock.block(block.first_sample_at, len(pcm) * 1_000_000_000 // max(1, block.rate))
+        if self._converter is None or gap or self._format != (block.rate, block.channels):
             self._converter = Converter(block.rate, block.channels)
             self._format = (block.rate, block.channels)
-        pcm = self._converter.feed(frames(payload, block.channels, block.sample))
-        self._keep_time(block.first_sample_at)
-        self._pending = np.concatenate([self._pending, pcm])
+            self._pending = self._pending[:0]
+        self._pending = np.concatenate([self._pending, self._converter.feed(pcm)])
         size = self._detector.frame_samples
         while len(self._pending) >= size:
             frame, self._pending = self._pending[:size], self._pending[size:]
@@ -188,25 +249,22 @@ class Ear:
     def drop(self, why: str) -> None:
         self._handle(self._endpointer.drop(why))
 
-    def _keep_time(self, first_sample_at: int) -> None:
-        """Count samples from the first block's time; set the clock anew where a block is far off (sound was lost)."""
-        expected = self._next_at + len(self._pending) * 1_000_000_000 // asr.RATE
-        if abs(first_sample_at - expected) > 100 * MS:
-            self._pending = self._pending[:0]
-            self._next_at = max(first_sample_at, self._next_at)
-
     def _frame(self, frame: PCM) -> None:
-        at, self._next_at = self._next_at, self._next_at + self._frame_ns
+        at, length = self._clock.frame()
         self._recent.append((at, frame))
         was_open = self._utterance is not None
-        events = self._endpointer.frame(self._detector.speech(frame), at, self._frame_ns)
+        events = self._endpointer.frame(self._detector.speech(frame), at, length)
         if was_open and self._utterance is not None:
             self._feed(frame)
         self._handle(events)
 
     def _feed(self, pcm: PCM) -> None:
         assert self._utterance is not None
-        text = self._utterance.feed(pcm)
+        try:
+            text = self._utterance.feed(pcm)
+        except EngineError as error:
+            self._fail(error)
+            return
         if text and text != self._partial:
             self._partial = text
             self._service.publish(Hearing(turn=self._turn, text=text))
@@ -241,9 +299,13 @@ class Ear:
         self._service.publish(
             SpeechEnded(turn=self._turn, stream=self._name, last_sample_at=event.last_sample_at, why=event.why)
         )
-        self._service.busy("recognising speech", 30.0)
+        self._service.busy("recognising speech", 120.0)
         began = time.perf_counter()
-        result = utterance.finish()
+        try:
+            result = utterance.finish()
+        except EngineError as error:
+            self._fail(error)
+            result = asr.Recognition(refused=f"recognition failed: {error}")
         if not result.text:
             self._dropped(result.refused or "nothing understood", event.last_sample_at)
             return
@@ -256,6 +318,14 @@ class Ear:
             engine_ms=(time.perf_counter() - began) * 1000,
         )
         self._service.publish(heard)
+        if self._failed:
+            self._failed = False
+            self._ears.say_state()
+
+    def _fail(self, error: EngineError) -> None:
+        log.error("recognition failed: %s", error)
+        self._failed = True
+        self._service.be("degraded", str(error))
 
     def _dropped(self, why: str, last_sample_at: int) -> None:
         self._service.publish(SpeechDropped(turn=self._turn, stream=self._name, why=why, last_sample_at=last_sample_at))

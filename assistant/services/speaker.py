@@ -5,6 +5,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
@@ -27,11 +28,18 @@ from assistant.messages import (
     TurnStarted,
 )
 from assistant.service import Service, Unfit
+from assistant.soundout import BusOutput, Output, keep
 from assistant.wire import Received
 from pipelines import tts
+from pipelines.audio.keeper import Closed, Keeper, Lost, Opened
+from pipelines.audio.playback import Playback
 from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
+
+IDLE_S = 0.25
+OPEN_S = 10.0  # how long the start waits for the device; what is slower is told as lost until it is there
+HOPE_NS = 3_000_000_000  # how long a reply waits for a lost device to be replaced
 
 
 class Settings(config.Settings, frozen=True, kw_only=True):
@@ -40,7 +48,9 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     roles: ClassVar[Mapping[str, str]] = {"tts": "tts"}
 
     tts: Engine = Engine("espeak")
-    output: Literal["bus"] = "bus"  # bus: AudioOut messages at the pace of the ear
+    output: Literal["bus", "device"] = "bus"  # bus: AudioOut messages at the pace of the ear; device: a sound card
+    device: str = ""  # a part of its name (assistant devices lists them); "": the default one
+    fallback_device: str = ""  # plays while that one is lost; "": none
     block_ms: int = 20  # an interruption is obeyed within one block
 
 
@@ -52,6 +62,7 @@ def run(service: Service, settings: Settings) -> None:
     except EngineError as error:
         raise Unfit(str(error)) from error
     mouth = Mouth(service, settings, Synthesis(voice, service))
+    mouth.open()
     service.ready(name_of(voice))
     while service.running:
         received = service.receive(mouth.patience())
@@ -125,19 +136,38 @@ class Synthesis:
 
 class Mouth:
     def __init__(self, service: Service, settings: Settings, synthesis: Synthesis) -> None:
-        self._service, self._synthesis = service, synthesis
+        self._service, self._settings, self._synthesis = service, settings, synthesis
         self._playout = Playout()
         self._samples = synthesis.rate * settings.block_ms // 1000
-        self._due = 0  # when the next block begins, ns; 0 while silent
+        self._output: Output | None = None
+        self._keeper: Keeper[Playback] | None = None
+        self._hope_until = 0  # until then what is to be said waits for a device, ns
+        self._position = self._left = 0  # samples put into the output, and those of them that have left
+        self._under_way: deque[tuple[int, Block]] = deque()  # (position, block) that are not known to leave yet
+        self._said: tuple[Turn, int] | None = None  # the last sentence whose beginning was told
         self._muted = False
         self._engine_ms: dict[tuple[Turn, int], float] = {}
         self._newest: dict[str, int] = {}  # conversation -> start of its newest turn
 
+    def open(self) -> None:
+        if self._settings.output == "bus":
+            self._output = BusOutput(self._synthesis.rate, self._samples, self._service.clock)
+            return
+        wanted = self._settings.device, self._settings.fallback_device
+        self._keeper = keep(*wanted, self._synthesis.rate, self._service.wake, lambda: self._playout.empty)
+        self._service.busy("opening the speaker", OPEN_S)
+        self._keeper.await_first(OPEN_S)
+
+    def close(self) -> None:
+        if self._keeper is not None and not self._keeper.close():
+            log.warning("the speaker does not close: the sound server is stuck")
+        self._synthesis.close()
+
     def patience(self) -> float:
-        """Seconds until the next block is due."""
-        if self._due and not self._playout.waits():
-            return max(0.0, (self._due - self._service.clock()) / 1e9)
-        return 0.25
+        """Seconds until there may be something to do."""
+        if isinstance(self._output, BusOutput) and not self._playout.empty:
+            return min(IDLE_S, self._output.wait_s() or self._settings.block_ms / 1000)
+        return IDLE_S if self._playout.empty else self._settings.block_ms / 1000
 
     def obey(self, received: Received) -> None:
         match received.message:
@@ -152,26 +182,23 @@ class Mouth:
                 self._silence(conversation, before)
             case Mute(device="speaker", muted=muted):
                 self._muted = muted
+                self._take_back()
 
     def play(self) -> None:
+        self._notice()
         for piece in self._synthesis.collect():
             self._take(piece)
-        if self._playout.empty:
-            self._due = 0
-        now = self._service.clock()
-        if not self._playout.empty and (self._due == 0 or (self._playout.waits() and self._due < now)):
-            self._due = now  # the first block, or the voice was slower than the ear: start afresh
-        while self._due and self._due <= self._service.clock():
-            self._report(self._playout.over())  # what was emitted before has sounded by now
-            block = self._playout.take(self._samples)
-            if block is None:
-                break
-            self._emit(block)
+        if self._output is not None:
+            self._listen()
+            self._fill(self._output)
+            self._announce(self._output)
+        elif self._service.clock() >= self._hope_until:
+            self._report(self._playout.give_up())
+        self._report(self._playout.over())
         for turn in self._playout.silent():
             self._service.publish(SpeakerIdle(turn=turn))
 
-    def close(self) -> None:
-        self._synthesis.close()
+    # --- samples ---
 
     def _take(self, piece: Piece) -> None:
         key = (piece.turn, piece.index)
@@ -184,31 +211,84 @@ class Mouth:
         self._engine_ms.setdefault(key, piece.engine_ms)
         self._playout.feed(*key, piece.chunk.pcm, [(word.char, word.sample) for word in piece.chunk.words])
 
-    def _emit(self, block: Block) -> None:
-        key = (block.turn, block.index)
-        if block.first:
-            began = Speaking(
-                turn=block.turn,
-                index=block.index,
-                first_sample_at=self._due,
-                engine_ms=self._engine_ms.pop(key, 0.0),
-            )
-            self._service.publish(began)
-        pcm = np.zeros_like(block.pcm) if self._muted else block.pcm
-        out = AudioOut(turn=block.turn, index=block.index, rate=self._synthesis.rate, first_sample_at=self._due)
-        self._service.publish(out, np.ascontiguousarray(pcm))
-        self._due += len(block.pcm) * 1_000_000_000 // self._synthesis.rate
+    def _fill(self, output: Output) -> None:
+        while output.room >= self._samples:
+            block = self._playout.take(self._samples)
+            if block is None:
+                output.drain()
+                return
+            output.put(np.zeros_like(block.pcm) if self._muted else block.pcm)
+            self._under_way.append((self._position, block))
+            self._position += len(block.pcm)
+
+    def _announce(self, output: Output) -> None:
+        """Tell of the blocks whose time has become known."""
+        while self._under_way and (at := output.leaves_at(self._under_way[0][0])) is not None:
+            _, block = self._under_way.popleft()
+            key = (block.turn, block.index)
+            if key != self._said:
+                self._said, engine_ms = key, self._engine_ms.pop(key, 0.0)
+                self._service.publish(Speaking(turn=key[0], index=key[1], first_sample_at=at, engine_ms=engine_ms))
+            if self._keeper is None or self._service.bus.wanted(AudioOut):
+                out = AudioOut(turn=key[0], index=key[1], rate=self._synthesis.rate, first_sample_at=at)
+                self._service.publish(out, np.zeros_like(block.pcm) if self._muted else block.pcm)
+
+    def _listen(self) -> None:
+        """What has left for the ear since the last time."""
+        if self._output is not None:
+            left = self._output.left(self._service.clock())
+            self._playout.sounded(left - self._left)
+            self._left = left
+        if isinstance(self._output, Playback):
+            self._service.figures["underruns"] = self._output.underruns
 
     def _silence(self, conversation: str, before: int) -> None:
         self._newest[conversation] = max(before, self._newest.get(conversation, 0))
+        self._listen()
         said, turns = self._playout.drop(conversation, before)
+        if turns:
+            self._take_back()
         self._report(said)
         for turn in turns:
             self._synthesis.cancel(turn)
             self._service.publish(SpeakerIdle(turn=turn))
+
+    def _take_back(self) -> None:
+        """Nothing that is under way is heard; what is still wanted of it is played anew."""
+        self._listen()
+        if self._output is not None and self._left < self._position:
+            self._output.stop()
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._playout.rewind()
+        self._under_way.clear()
+        self._position = self._left = 0
 
     def _report(self, said: list[Said]) -> None:
         for sentence in said:
             self._service.publish(
                 Spoken(turn=sentence.turn, index=sentence.index, text=sentence.text, complete=sentence.complete)
             )
+
+    # --- the device ---
+
+    def _notice(self) -> None:
+        """What has become of the device."""
+        for news in self._keeper.news() if self._keeper is not None else []:
+            match news:
+                case Opened(stream=stream, name=name, instead=instead):
+                    log.info("playing on %s", name)
+                    self._output = stream
+                    self._begin_anew()
+                    self._service.be(*(("degraded", f"{instead}; playing on {name}") if instead else ("ready", "")))
+                case Closed(why=why):
+                    self._listen()
+                    self._output = None
+                    self._begin_anew()
+                    self._hope_until = self._service.clock() + HOPE_NS
+                    if why:
+                        self._service.be("degraded", f"the speaker is lost: {why}")
+                case Lost(why=why):
+                    self._hope_until = 0
+                    self._service.be("degraded", f"replies cannot be heard: {why}")

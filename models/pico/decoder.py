@@ -103,7 +103,7 @@ class Layer(nn.Module):
         nn.init.normal_(self.out.weight, std=0.15 / WIDTH**0.5)
         nn.init.normal_(self.down.weight, std=0.15 / HIDDEN**0.5)
         # Queries and keys have one length, so that no head can stare at one token before it knows what to look for.
-        self.sharpness = nn.Parameter(torch.full((HEADS, 1, 1), 1.5))
+        self.sharpness = nn.Parameter(torch.full((HEADS, 1, 1), 1.2))
 
     def keys(
         self, x: Tensor, turn: tuple[Tensor, Tensor], marks: Tensor, past: tuple[Tensor, Tensor] | None
@@ -111,7 +111,7 @@ class Layer(nn.Module):
         """Queries of the new positions, keys and values of all, each [b, HEADS, s or total, HEAD]."""
         batch, length, _ = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(batch, length, 3, HEADS, HEAD).permute(2, 0, 3, 1, 4)
-        q, k = unit(q) * self.sharpness, unit(k)
+        q, k = unit(q) * self.sharpness.exp(), unit(k)
         cos, sin = turn
         cos, sin = (cos * self.placed + 1 - self.placed).to(q.dtype), (sin * self.placed).to(q.dtype)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)

@@ -103,7 +103,7 @@ def loss_of(heads: Heads, truth: Targets, none_weight: float) -> Tensor:
 
 def prepare(images: Image) -> Tensor:
     """RGB bytes [b, 160, 160, 3] -> pixel_values [b, 3, 160, 160], channels last in memory."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
     return ((pixels.float() / 255 - MEAN) / STD).contiguous(memory_format=torch.channels_last)
 
 
@@ -166,7 +166,7 @@ def train(
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         step += 1
-        total = 0.95 * total + 0.05 * float(loss) if step > 1 else float(loss)
+        total = 0.95 * total + 0.05 * loss.item() if step > 1 else loss.item()
         now = time.monotonic()
         spent, last = spent + now - last, now
         if spent - told > 90 or spent >= minutes * 60:

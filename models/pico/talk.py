@@ -22,8 +22,8 @@ from models.pico.foreign import sentence
 from models.pico.world import COLORS, KINDS, Scene, sample, third, vary
 
 WEIGHTS = {
-    "describe": 6.0, "color": 7.0, "exists": 3.5, "exists_color": 7.0, "exists_lamp": 0.7, "exists_gauge": 0.7,
-    "count": 2.5, "count_kind": 3.0, "side": 10.0, "where": 6.0, "lamp_on": 1.2, "lamp_color": 1.2, "gauge": 1.6,
+    "describe": 5.0, "color": 6.0, "exists": 3.5, "exists_color": 10.0, "exists_lamp": 0.7, "exists_gauge": 0.7,
+    "count": 2.5, "count_kind": 3.0, "side": 11.0, "where": 5.0, "lamp_on": 1.2, "lamp_color": 1.2, "gauge": 1.6,
     "lamp_changed": 0.3, "gauge_changed": 0.3, "hello": 0.3, "who": 0.3, "can": 0.3, "thanks": 0.3, "ood": 1.5,
 }  # fmt: skip
 LIVE_PICTURES = 2
@@ -207,7 +207,7 @@ def draw(
         else:
             weights = dict(WEIGHTS)
             if len(spots) > 1:
-                weights.update(lamp_changed=5.0, gauge_changed=5.0)
+                weights.update(lamp_changed=5.0, gauge_changed=16.0)
             question = fill(rng.choices(list(weights), list(weights.values()))[0], scene, rng)
         turn = take(talk, question, language, rng)
         turn.scene = new

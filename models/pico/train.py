@@ -26,9 +26,12 @@ TEST_SEED, TEST_PICTURES = 900_000_000, 2_000
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train pico from nothing and write its model folder.")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--work", type=Path, default=Path("build/pico"), help="pictures and checkpoints (2.4 GB)")
+    parser.add_argument(
+        "--work", type=Path, default=Path(".venv-pico/work"), help="for pictures and checkpoints (2.4 GB)"
+    )
     parser.add_argument("--encoder-minutes", type=float, default=8.0)
-    parser.add_argument("--decoder-minutes", type=float, default=45.0)
+    parser.add_argument("--decoder-minutes", type=float, default=40.0)
+    parser.add_argument("--pictures", type=int, default=TRAIN_PICTURES, help="fewer for a trial; a multiple of 500")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     if not MEMORY.keys() <= os.environ.keys():
@@ -46,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     tokenizer = tokens.load(args.work / "tokenizer.json")
     held_out = pictures.build(args.work, TEST_SEED, TEST_PICTURES, args.threads)
-    images, rows = pictures.build(args.work, TRAIN_SEED, TRAIN_PICTURES, args.threads)
+    images, rows = pictures.build(args.work, TRAIN_SEED, args.pictures, args.threads)
     drawn = time.monotonic()
     eyes = encoder.train(np.array(images), rows, held_out, args.encoder_minutes, args.work / "encoder.pt", SEED)
     seen = time.monotonic()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from pipelines import onnxfile
 from pipelines.engine import EngineError
 
 # The element types these graphs exchange, as onnxruntime spells them.
@@ -23,15 +24,9 @@ def open_session(path: Path, threads: int) -> Any:
     """An onnxruntime.InferenceSession on the CPU for ``path``. Raises EngineError; ImportError without onnxruntime."""
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(4)  # what is wrong with a graph is said in our own words, once
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
+    options = onnxfile.settings(threads)
     # Memory plans are kept for every shape ever seen; a growing cache has another shape at every token.
     options.enable_mem_pattern = False
-    # A waiting thread pool would burn a core for half a second after every run, beside other processes that need it.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Weights stored in 8 bits and dequantised in the graph are folded to floats at load: 2-4 times faster to run.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:

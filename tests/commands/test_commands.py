@@ -59,6 +59,13 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
             "--set: speaker.tts.espeak: unknown option 'voise'",
         ),
         (["config", "check", "--profile", "demo", "--set", "supervisor.services=['ear']"], 78, "no service 'ear'"),
+        (["config", "check", "--profile", "demo", "--set", "cameras.door.fsp=1"], 78, "unknown key 'cameras.door.fsp'"),
+        (
+            ["config", "check", "--profile", "demo", "--set", "cameras.door.source.opencv.sorce=x"],
+            78,
+            "--set: cameras.door.source.opencv: unknown option 'sorce'",
+        ),
+        (["config", "check", "--profile", "demo", "--set", "vision.quality.drak=1"], 78, "did you mean 'dark'?"),
         (["run", "--profile", "demo", "--set", "camera.fps=often"], 78, "camera.fps"),
         (["run", "--profile", "demo", "--ephemeral"], 2, "name both"),
     ],

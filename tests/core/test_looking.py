@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.core.looking import SMALL_TALK, LookPlan, Policy, is_small_talk, look_for
+from assistant.core.conversation import PictureRef
+from assistant.core.looking import SMALL_TALK, LookPlan, Policy, is_small_talk, look_for, sight_for
 
 NONE, NEW, COMPARE = LookPlan(False), LookPlan(True), LookPlan(True, compare=True)
 
@@ -61,3 +62,46 @@ def test_nothing_is_compared_without_a_look_or_a_picture(question: str, policy: 
 @pytest.mark.parametrize("phrase", sorted(SMALL_TALK))
 def test_each_small_talk_phrase_is_known_by_itself(phrase: str) -> None:
     assert is_small_talk(phrase)
+
+
+CAMERAS = {"main": ("main", "front"), "door": ("door", "front door", "门口"), "yard": ("yard", "院子")}
+
+
+def picture(camera: str, region: str = "") -> PictureRef:
+    return PictureRef("x", camera=camera, region=region)
+
+
+@pytest.mark.parametrize(
+    ("question", "known", "about", "camera", "region", "compared"),
+    [
+        ("What is there?", None, "", "", "", False),
+        ("Look at the door camera.", picture("main"), "main", "door", "", False),
+        ("And the ball?", picture("door"), "door", "door", "", True),  # a follow-up stays
+        ("And the ball?", None, "door", "door", "", False),  # also when its picture is gone
+        ("Is it still there?", picture("door"), "door", "door", "", False),
+        ("What does the main camera show?", picture("door"), "door", "main", "", False),
+        ("What is on the door camera?", picture("door"), "door", "door", "", True),
+        ("Look closer.", picture("door"), "door", "door", "centre", False),
+        ("Look closer, is it red?", picture("door", "centre"), "door", "door", "centre", True),
+        ("Zoom in on the left.", picture("door", "centre"), "door", "door", "left", False),
+        ("Is it red?", picture("door", "centre"), "door", "door", "", False),  # closer was for that question
+        ("看院子摄像头，近一点", picture("main"), "main", "yard", "centre", False),
+        ("What is it?", picture("upload-1-1"), "upload-1-1", "", "", False),  # sent for a question that is over
+    ],
+)
+def test_what_is_looked_at(
+    question: str, known: PictureRef | None, about: str, camera: str, region: str, compared: bool
+) -> None:
+    sight = sight_for(question, "fresh", known, about, CAMERAS)
+    assert sight is not None
+    assert (sight.camera, sight.region, sight.known is not None, sight.ages) == (camera, region, compared, True)
+
+
+def test_what_a_program_chose_counts_for_its_question() -> None:
+    known = picture("door")
+    assert sight_for("Hello", "fresh", known, "door", CAMERAS) is None
+    for name, ages in (("yard", True), ("upload-1-1", False)):
+        sight = sight_for("What does the main camera show?", "fresh", known, "door", CAMERAS, name)
+        assert sight is not None
+        assert (sight.camera, sight.known, sight.ages) == (name, None, ages)
+        assert sight_for("Hello", "never", known, "door", CAMERAS, name) is not None

@@ -18,6 +18,7 @@ def pcm(samples: int, value: int = 1) -> np.ndarray:
 def play_all(playout: Playout, samples: int = 100) -> int:
     played = 0
     while (block := playout.take(samples)) is not None:
+        playout.sounded(len(block.pcm))
         played += len(block.pcm)
     return played
 
@@ -29,10 +30,15 @@ def test_sentences_play_in_order_and_report_their_whole_text() -> None:
         playout.feed(OLD, index, pcm(250, index))
         playout.complete(OLD, index)
     playout.ended(OLD, 2)
-    assert play_all(playout) == 250  # the second waits until the first is told to be over
+    while playout.take(100) is not None:
+        pass
+    assert playout.over() == []  # taken, but none of it has left for the ear
+    playout.sounded(250)
     assert [s.text for s in playout.over()] == ["Hello."]
     assert playout.silent() == []
-    assert play_all(playout) == 250
+    playout.sounded(249)
+    assert playout.over() == []
+    playout.sounded(1)
     assert [(s.text, s.complete) for s in playout.over()] == [("A red ball.", True)]
     assert playout.silent() == [OLD]
     assert playout.silent() == []
@@ -42,10 +48,8 @@ def test_sentences_play_in_order_and_report_their_whole_text() -> None:
 def test_a_sentence_without_sound_is_over_at_once() -> None:
     playout = Playout()
     playout.add(OLD, 0, "…")
-    assert playout.waits()
     playout.complete(OLD, 0)
     playout.ended(OLD, 1)
-    assert not playout.waits()
     assert playout.take(100) is None
     assert len(playout.over()) == 1
     assert playout.silent() == [OLD]
@@ -67,7 +71,8 @@ def test_words_count_as_heard_when_the_next_one_begins(played: int, heard: str |
     playout.feed(OLD, 0, pcm(300), [(0, 0), (4, 100), (8, 200)])
     playout.complete(OLD, 0)
     if played:
-        playout.take(played)
+        playout.take(played + 20)  # what was taken but has not left was not heard
+        playout.sounded(played)
     said, turns = playout.drop("live", NEW.start)
     assert turns == [OLD]
     assert [s.text for s in said] == ([] if heard is None else [heard])
@@ -80,6 +85,7 @@ def test_without_word_marks_the_share_of_the_text_counts() -> None:
     playout.feed(OLD, 0, pcm(1000))
     playout.complete(OLD, 0)
     playout.take(500)
+    playout.sounded(500)
     assert playout.drop("live", NEW.start)[0][0].text == "one two"
 
 
@@ -96,7 +102,6 @@ def test_dropping_keeps_newer_turns_and_other_conversations() -> None:
     block = playout.take(100)
     assert block is not None
     assert block.turn == other
-    playout.over()
     assert (block := playout.take(100)) is not None
     assert block.turn == NEW
 
@@ -106,6 +111,39 @@ def test_a_turn_that_ended_but_has_not_begun_to_sound_is_dropped_too() -> None:
     playout.ended(OLD, 3)
     assert playout.drop("live", NEW.start) == ([], [OLD])
     assert playout.silent() == []
+
+
+def test_what_a_lost_device_did_not_play_is_played_by_the_next_one() -> None:
+    playout, samples = Playout(), np.arange(300, dtype=np.int16)
+    playout.add(OLD, 0, "one")
+    playout.feed(OLD, 0, samples[:200])
+    playout.complete(OLD, 0)
+    playout.add(OLD, 1, "two")
+    playout.feed(OLD, 1, samples[200:])
+    for _ in range(5):
+        playout.take(60)
+    playout.sounded(70)
+    playout.rewind()
+    again = []
+    while (block := playout.take(60)) is not None:
+        again.append(block)
+    assert np.array_equal(np.concatenate([block.pcm for block in again]), samples[70:])
+    assert [block.first for block in again] == [False, False, False, True, False]
+    assert playout.over() == []
+
+
+def test_what_no_device_can_play_is_over_unheard_and_its_turn_ends() -> None:
+    playout = Playout()
+    for index, text in enumerate(("one two", "three")):
+        playout.add(OLD, index, text)
+        playout.feed(OLD, index, pcm(200), [(0, 0), (4, 100)] if not index else [])
+    playout.take(150)
+    playout.sounded(120)
+    assert [(s.index, s.text, s.complete) for s in playout.give_up()] == [(0, "one", False), (1, "", False)]
+    assert playout.silent() == []
+    playout.ended(OLD, 2)
+    assert playout.silent() == [OLD]
+    assert playout.empty
 
 
 @given(chunks=st.lists(st.integers(0, 400), max_size=6), block=st.integers(1, 300), late=st.integers(0, 6))

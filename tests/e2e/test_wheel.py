@@ -18,8 +18,8 @@ def test_the_wheel_holds_the_demo_outside_the_checkout(tmp_path: Path) -> None:
     subprocess.run(build, **quiet)  # type: ignore[call-overload]
     wheel = next(tmp_path.glob("*.whl"))
     held = zipfile.ZipFile(wheel).namelist()
-    for needed in ("assistant/shipped/config/demo.toml", "assistant/shipped/models/pico/model/config.json"):
-        assert needed in held
+    for needed in ("config/demo.toml", "models/pico/model/config.json", "models/manifest.toml"):
+        assert f"assistant/shipped/{needed}" in held
     subprocess.run([sys.executable, "-m", "venv", "empty"], **quiet)  # type: ignore[call-overload]
     bin_ = tmp_path / "empty" / "bin"
     install = [str(bin_ / "python"), "-m", "pip", "install", "--quiet", "--prefer-binary", str(wheel)]

@@ -77,5 +77,5 @@ def test_whatever_goes_wrong_in_a_request_reaches_the_reader() -> None:
 
     stream = Server(Options(base_url="http://127.0.0.1:9/v1", model="m")).stream(broken)
     assert next(stream) == 1
-    with pytest.raises(engine.EngineError, match="damaged in mid-answer.*oops"):
+    with pytest.raises(engine.EngineError, match=r"damaged in mid-answer.*oops"):
         next(stream)

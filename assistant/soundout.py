@@ -1,0 +1,84 @@
+"""Where the speaker's samples go: one interface for a sound card (pipelines.audio.playback) and for the bus alone."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.audio.departures import SECOND, Departures
+from pipelines.audio.keeper import Keeper
+from pipelines.audio.playback import Playback
+
+PCM = NDArray[np.int16]
+
+
+def keep(device: str, fallback: str, rate: int, wake: Callable[[], None], idle: Callable[[], bool]) -> Keeper[Playback]:
+    """Keeps a speaker open that takes ``rate`` Hz, or while it is lost the fallback ("" none): parts of their names.
+
+    ``wake`` is called from other threads when there is something to do; ``idle`` says that nothing plays."""
+    names = [device, fallback] if fallback else [device]
+    return Keeper("output", names, lambda found, alarm: Playback(found, rate, wake, alarm), wake, idle)
+
+
+class Output(Protocol):
+    """Takes mono samples at the voice's rate. Positions count those that were put since the last ``stop``."""
+
+    @property
+    def room(self) -> int:
+        """Samples that may be put now."""
+
+    def put(self, pcm: PCM) -> None:
+        """Sound this after what was put before."""
+
+    def drain(self) -> None:
+        """Nothing follows for now."""
+
+    def left(self, now: int) -> int:
+        """How many samples have left for the ear by ``now``, ns."""
+
+    def leaves_at(self, position: int) -> int | None:
+        """When the sample at this position leaves, ns; None while that is not known."""
+
+    def stop(self) -> None:
+        """Fall silent: nothing that has not left is heard."""
+
+
+class BusOutput:
+    """No device: time passes as if there were one, block by block, each put when the one before it is over."""
+
+    def __init__(self, rate: int, block: int, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        """``block``: samples."""
+        self._rate, self._block, self._clock = rate, block, clock
+        self._departures = Departures(rate)
+        self._due = 0  # when the next block begins, ns
+        self._drained = True
+
+    @property
+    def room(self) -> int:
+        return self._block if self._due <= self._clock() else 0
+
+    def wait_s(self) -> float:
+        """Seconds until there is room."""
+        return max(0.0, (self._due - self._clock()) / SECOND)
+
+    def put(self, pcm: PCM) -> None:
+        if self._drained:
+            self._due = max(self._due, self._clock())
+        self._drained = False
+        self._departures.add(len(pcm), self._due)
+        self._due += len(pcm) * SECOND // self._rate
+
+    def drain(self) -> None:
+        self._drained = True
+
+    def left(self, now: int) -> int:
+        return self._departures.left(now)
+
+    def leaves_at(self, position: int) -> int | None:
+        return self._departures.leaves_at(position)
+
+    def stop(self) -> None:
+        self._departures.clear()
+        self._due, self._drained = 0, True
