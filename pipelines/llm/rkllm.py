@@ -267,7 +267,8 @@ class Engine:
         if not shown:
             return Text(text), wanted
         assert shown[0].rows is not None
-        return Seen(text, np.ascontiguousarray(shown[0].rows)[np.newaxis]), wanted
+        rows = np.require(shown[0].rows, requirements=["C", "A"])  # from a message they may begin at any byte
+        return Seen(text, rows[np.newaxis]), wanted
 
 
 def _init(options: Options) -> Init:

@@ -150,6 +150,15 @@ class TestConversation:
         assert json.loads(say(model, [SYSTEM], "And you?")[0])["role"] == "user"
 
 
+def test_rows_may_come_as_a_message_brings_them(start: Start) -> None:
+    shown = picture(3)
+    assert shown.rows is not None
+    odd = np.frombuffer(b"x" + shown.rows.tobytes(), np.float32, offset=1).reshape(shown.rows.shape)
+    assert not odd.flags.aligned
+    told = json.loads(say(start("1.3.0"), [SYSTEM], Picture("odd", odd), "What is it?")[0])
+    assert told["pictures"] == [shown.identity]
+
+
 def test_no_run_begins_while_another_one_has_the_npu(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
