@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 AUTO: dict[str, tuple[str, ...]] = {
     "asr": ("sherpa_onnx", "faster_whisper", "openai", "pocketsphinx"),
     "camera": ("opencv",),
-    "llm": ("onnx", "openai"),
+    "llm": ("rkllm", "onnx", "openai"),
     "tts": ("piper", "sherpa_onnx", "openai", "espeak"),
     "vad": ("cascade", "webrtcvad"),
-    "vision": ("onnx", "none"),
+    "vision": ("rknn", "onnx", "none"),
 }
 
 
@@ -39,9 +39,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def names(role: str) -> list[str]:
-    """The engines that ship for a role: the file names of its folder, and installed entry points."""
+    """The engines that ship for a role: the file names of its folder, and installed entry points. A file ``_name`` is
+    an engine's own, and ``libname`` binds the C library of that name."""
     package = importlib.import_module(f"pipelines.{role}")
-    shipped = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
+    shipped = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith(("_", "lib"))]
     outside = [e.name for e in entry_points(group=f"edge_assistant.{role}")]
     return sorted({name for name in (*shipped, *outside) if name})
 

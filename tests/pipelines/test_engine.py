@@ -73,7 +73,7 @@ def test_an_unknown_name_lists_the_valid_ones_and_the_nearest() -> None:
         engine.find("vad", "zzz")
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "__init__", "../llm/onnx", "_cache", "a.b", "webrtcvad "])
+@pytest.mark.parametrize("name", ["", ".", "..", "__init__", "../llm/onnx", "_cache", "librkllm", "a.b", "webrtcvad "])
 def test_only_names_are_names(name: str) -> None:
     with pytest.raises(EngineError, match="there is no llm engine"):
         engine.find("llm", name)

@@ -1,0 +1,108 @@
+"""RKNNLite with the real one's names and return conventions: 0 and -1, a list or None, never an exception.
+
+A simulated .rknn is a text (see ``pipelines.simulator.write_encoder``). The rows that it makes of a picture are random
+numbers drawn from the picture's checksum, which the first row begins with, byte by byte. The environment says the rest:
+RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails), RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC, RKLLM_SIM_NPU.
+"""
+
+import fcntl
+import os
+import sys
+import time
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAID = {
+    "old-driver": "rknpu driver version is too low, please upgrade to 0.9.8",
+    "old-librknnrt": "Invalid RKNN model version 6",
+}
+
+
+class RKNNLite:
+    NPU_CORE_AUTO, NPU_CORE_0, NPU_CORE_1, NPU_CORE_0_1, NPU_CORE_2, NPU_CORE_0_1_2 = 0, 1, 2, 3, 4, 7
+    NPU_CORE_ALL = 0xFFFF
+
+    def __init__(self, verbose: bool = False, verbose_file: str | None = None) -> None:
+        self._model: dict[str, str] = {}
+        self._data = b""
+        self._ready = False
+
+    def load_rknn(self, path: str) -> int:
+        try:
+            with open(path, "rb") as file:  # only read, as the real one does
+                self._data = file.read()
+        except OSError as error:
+            return self._failed(f"cannot read {path}: {error}")
+        return 0
+
+    def init_runtime(
+        self, target: str | None = None, device_id: str | None = None, async_mode: bool = False, core_mask: int = 0
+    ) -> int:
+        for name, said in SAID.items():
+            if name in _faults():
+                return self._failed(said)
+        lines = self._data.decode(errors="replace").splitlines()
+        if lines[:1] != ["RKNN-SIM 1"] or lines[-1:] != ["end"]:
+            return self._failed("RKNN_ERR_MODEL_INVALID")
+        self._model = dict(line.split("=", 1) for line in lines[1:-1])
+        board, made_for = os.environ.get("RKLLM_SIM_SOC", ""), self._model["soc"]
+        if board and made_for and board != made_for:
+            return self._failed(f"RKNN_ERR_TARGET_PLATFORM_UNMATCH: the model is for {made_for}")
+        self._ready = True
+        return 0
+
+    def inference(
+        self,
+        inputs: list[NDArray[Any]],
+        data_type: str | None = None,
+        data_format: str | None = None,
+        inputs_pass_through: list[int] | None = None,
+        get_frame_id: bool = False,
+    ) -> list[NDArray[np.float32]] | None:
+        if not self._ready or data_format not in (None, "nhwc", "nchw") or "encoder-fails" in _faults():
+            self._failed("inference failed")
+            return None
+        edge = int(self._model["size"])
+        wanted = (1, 3, edge, edge) if data_format == "nchw" else (1, edge, edge, 3)
+        if len(inputs) != 1 or inputs[0].shape != wanted:
+            self._failed(f"RKNN_ERR_INPUT_INVALID: wanted {wanted}")
+            return None
+        return self._encoded(inputs[0])
+
+    def _encoded(self, picture: NDArray[Any]) -> list[NDArray[np.float32]] | None:
+        path = os.environ.get("RKLLM_SIM_NPU", "")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) if path else -1
+        try:
+            if lock >= 0:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(float(os.environ.get("RKLLM_SIM_ENCODE_MS") or 0) / 1000)
+        except BlockingIOError:
+            with open(f"{path}.overlaps", "a") as overlaps:
+                overlaps.write(f"rknn {os.getpid()}\n")
+            self._failed("failed to submit!, op id: 0, flags: 0x5, task number: 1")
+            return None
+        finally:
+            if lock >= 0:
+                os.close(lock)
+        tokens, width, outputs = (int(self._model[key]) for key in ("tokens", "width", "outputs"))
+        checksum = zlib.crc32(picture.tobytes())
+        rows = np.random.default_rng(checksum).random((outputs, 1, tokens, width), np.float32)
+        rows[0, 0, 0, :4] = list(checksum.to_bytes(4, "big"))
+        return list(rows)
+
+    def get_sdk_version(self) -> str | None:
+        return "API: 2.3.2 (simulated)\nDRV: rknn_server: (simulated)" if self._ready else None
+
+    def release(self) -> None:
+        self._ready = False
+
+    def _failed(self, why: str) -> int:
+        print(f"E RKNN (simulated): {why}", file=sys.stderr)
+        return -1
+
+
+def _faults() -> list[str]:
+    return os.environ.get("RKLLM_SIM_FAULTS", "").split(",")
