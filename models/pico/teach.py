@@ -23,7 +23,7 @@ from models.pico import tokens, vectors
 from models.pico.decoder import Decoder, Projector
 from models.pico.talk import Talk, draw
 
-TOKENS_A_STEP = 2200
+TOKENS_A_STEP = 2600
 POOL = 400  # conversations drawn together and sorted by length, so that little is padding
 RATE = 1.3e-3
 

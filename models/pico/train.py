@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
         "--work", type=Path, default=Path(".venv-pico/work"), help="for pictures and checkpoints (2.4 GB)"
     )
     parser.add_argument("--encoder-minutes", type=float, default=8.0)
-    parser.add_argument("--decoder-minutes", type=float, default=55.0)
+    parser.add_argument("--decoder-minutes", type=float, default=60.0)
     parser.add_argument("--pictures", type=int, default=TRAIN_PICTURES, help="fewer for a trial; a multiple of 500")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)

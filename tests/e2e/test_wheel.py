@@ -11,19 +11,22 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+def quietly(command: list[str], folder: Path) -> None:
+    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+
 @pytest.mark.timeout(420)
 def test_the_wheel_holds_the_demo_outside_the_checkout(tmp_path: Path) -> None:
-    quiet = {"check": True, "cwd": tmp_path, "stdout": subprocess.DEVNULL}
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(build, **quiet)  # type: ignore[call-overload]
+    quietly(build, tmp_path)
     wheel = next(tmp_path.glob("*.whl"))
     held = zipfile.ZipFile(wheel).namelist()
     for needed in ("config/demo.toml", "models/pico/model/config.json", "models/manifest.toml"):
         assert f"assistant/shipped/{needed}" in held
-    subprocess.run([sys.executable, "-m", "venv", "empty"], **quiet)  # type: ignore[call-overload]
+    quietly([sys.executable, "-m", "venv", "empty"], tmp_path)
     bin_ = tmp_path / "empty" / "bin"
     install = [str(bin_ / "python"), "-m", "pip", "install", "--quiet", "--prefer-binary", str(wheel)]
-    subprocess.run(install, **quiet)  # type: ignore[call-overload]
+    quietly(install, tmp_path)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         [str(bin_ / "assistant"), "demo", "--out", "out"], cwd=tmp_path, env=environ, capture_output=True, text=True
