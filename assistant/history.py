@@ -18,10 +18,16 @@ CREATE TABLE IF NOT EXISTS turns (
     conversation TEXT NOT NULL,
     boot TEXT NOT NULL,
     start INTEGER NOT NULL,      -- CLOCK_MONOTONIC ns
-    wall REAL NOT NULL,          -- seconds since 1970, for people and for ordering across boots
+    wall REAL NOT NULL,          -- seconds since 1970, for people and the retention; it may be set back: rowid orders
     record BLOB NOT NULL,        -- JSON of assistant.core.conversation's record
-    PRIMARY KEY (conversation, boot, start)
-) WITHOUT ROWID;
+    UNIQUE (conversation, boot, start)
+);
+"""
+
+# A turn that is written again keeps its place.
+_PUT = """
+INSERT INTO turns (conversation, boot, start, wall, record) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (conversation, boot, start) DO UPDATE SET wall = excluded.wall, record = excluded.record
 """
 
 
@@ -59,16 +65,14 @@ class History:
     def put(self, conversation: str, start: int, record: bytes) -> None:
         """Write a turn, or write it again with what became of it."""
         row = (conversation, self._boot, start, self._wall(), record)
-        self._try("INSERT OR REPLACE INTO turns (conversation, boot, start, wall, record) VALUES (?, ?, ?, ?, ?)", row)
+        self._try(_PUT, row)
 
     def load(self, conversation: str) -> list[bytes]:
         """The records of a conversation, oldest first."""
         if self._db is None:
             return []
         try:
-            rows = self._db.execute(
-                "SELECT record FROM turns WHERE conversation = ? ORDER BY wall, start", (conversation,)
-            )
+            rows = self._db.execute("SELECT record FROM turns WHERE conversation = ? ORDER BY rowid", (conversation,))
             return [bytes(row[0]) for row in rows]
         except sqlite3.Error as error:
             self._complain(f"the history cannot be read ({error})")

@@ -1,5 +1,6 @@
 """The conversation on disk: kept, ordered, cleared, and never in the way of an answer."""
 
+import resource
 import sqlite3
 from pathlib import Path
 
@@ -73,6 +74,34 @@ def test_a_path_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     history = History(tmp_path / "file" / "history.db", keep_days=30)
     history.put("live", 1, b"x")
     assert history.trouble
+    history.close()
+
+
+def test_a_wall_clock_that_is_set_back_changes_no_order(tmp_path: Path) -> None:
+    now = [10_000.0]
+    history = History(tmp_path / "history.db", keep_days=30, wall=lambda: now[0])
+    history.put("live", 1, b"first")
+    now[0] -= 3600
+    history.put("live", 2, b"second")
+    history.put("live", 1, b"first, cut short")
+    assert history.load("live") == [b"first, cut short", b"second"]
+    history.close()
+
+
+def test_a_full_disk_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.db", keep_days=30)
+    history.put("live", 1, b"before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, limits[1]))
+    try:
+        for start in range(2, 40):
+            history.put("live", start, b"x" * 4_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "cannot be written" in history.trouble
+    history.put("live", 50, b"there is room again")
+    assert history.trouble == ""
+    assert history.load("live")[0] == b"before"
     history.close()
 
 
