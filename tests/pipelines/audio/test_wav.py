@@ -128,7 +128,7 @@ def test_any_float_becomes_int16_without_wrapping_around(pcm: np.ndarray) -> Non
 
 def test_ten_minutes_are_read_whole(tmp_path: Path) -> None:
     pcm = np.tile(np.arange(8_000, dtype=np.int16), 600)
-    wav.write(tmp_path / "long.wav", pcm, 8_000)
+    wav.write(tmp_path / "long.wav", 8_000, pcm)
     sound = wav.read(tmp_path / "long.wav")
     assert sound.seconds == 600
     assert np.array_equal(np.ravel(sound.pcm), pcm)
