@@ -116,15 +116,19 @@ def _timed_turns(client: Client, turns: int) -> dict[str, Any]:
 def _tokens(client: Client, pictures: int, turns: int = 10) -> dict[str, int]:
     """Prompt tokens of a conversation over one or more pictures: how many there were, how many were computed."""
     client.clear()
+    client.bus.listen(SpeakerIdle)
     computed = total = 0
     for number in range(turns):
         if number * pictures % turns < pictures:
             _place(client, number * pictures // turns)
         for received in client.ask(QUESTIONS[number % 4]):
             if isinstance(received.message, ReplyEnded):
-                usage = received.message.usage
-                total += usage.prompt_tokens
-                computed += usage.prompt_tokens - usage.cached_tokens
+                ended = received.message
+        usage = ended.usage
+        total += usage.prompt_tokens
+        computed += usage.prompt_tokens - usage.cached_tokens
+        # The next question would interrupt what is being spoken, and the history would hold only the words heard.
+        client.bus.wait_for(SpeakerIdle, 15.0)
     return {"computed": computed, "total": total}
 
 

@@ -224,15 +224,17 @@ class Conversation:
         return [identity for identity in newest if identity not in self._gone]
 
     def _messages(self, turns: Sequence[Record], live_pictures: int) -> list[Rendered]:
-        """A picture stands with the first turn that is about it: so it moves on by itself when that turn is dropped."""
-        live = self._live(turns, live_pictures)
-        placed: set[str] = set()
+        """A picture stands with the first turn that is about it: so it moves on by itself when that turn is dropped.
+
+        One that is taken up again after another stands where it was taken up: the newest in the prompt is always the
+        one that the question is about.
+        """
+        live, shown = self._live(turns, live_pictures), _taken_up(turns)
         messages = []
         for number, turn in enumerate(turns):
             content: tuple[str | PictureRef, ...] = (turn.question,)
-            if turn.picture is not None and turn.picture.identity not in placed:
-                placed.add(turn.picture.identity)
-                if turn.picture.identity in live:
+            if turn.picture is not None and number in shown:
+                if turn.picture.identity in live and shown[number]:
                     content = (turn.picture, turn.question)
                 else:
                     content = (f"{_gone_line(turn)}\n{turn.question}",)
@@ -243,6 +245,19 @@ class Conversation:
                 # put into the assistant's mouth that it might take up.
                 messages.append(Rendered("assistant", (turn.reply or "",)))
         return messages
+
+
+def _taken_up(turns: Sequence[Record]) -> dict[int, bool]:
+    """The turns with which a picture is taken up, by number; True where it is for the last time."""
+    newest: dict[str, int] = {}
+    numbers = []
+    current = ""
+    for number, turn in enumerate(turns):
+        if turn.picture is not None and turn.picture.identity != current:
+            current = turn.picture.identity
+            newest[current] = number
+            numbers.append(number)
+    return {number: number in newest.values() for number in numbers}
 
 
 def _gone_line(turn: Record) -> str:

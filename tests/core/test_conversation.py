@@ -208,3 +208,16 @@ def test_any_prompt_is_valid(turns: Any, budget: int, live: int, keep: bool) -> 
         assert turns[-1][1].identity in shown
     assert count(messages) <= budget or len(messages) == 2
     assert conversation.render(budget=budget, count=count, live_pictures=live, system="s") == messages
+
+
+def test_a_picture_that_is_taken_up_again_stands_after_the_one_between() -> None:
+    conversation = Conversation()
+    for start, picture in enumerate((A, A, B, A, A), 1):
+        conversation.ask(f"question {start}", picture, start=start, wall=start, at=start)
+        conversation.reply(f"answer {start}", wall=start, at=start)
+    messages = conversation.render(budget=1000, count=len, live_pictures=2)
+    shown = [part.identity for m in messages for part in m.content if isinstance(part, PictureRef)]
+    assert shown == [B.identity, A.identity]
+    texts = [str(m.content[-1]) for m in messages if m.role == "user"]
+    assert [text.rpartition("\n")[2] for text in texts] == [f"question {n}" for n in range(1, 6)]
+    assert ["no longer shown" in text for text in texts] == [True, False, False, False, False]
