@@ -25,9 +25,27 @@ class Picture(msgspec.Struct, frozen=True, eq=False):
     pixels: NDArray[np.uint8] | None = None  # RGB [height, width, 3], for engines that want pictures
 
 
+class Tool(msgspec.Struct, frozen=True):
+    """A function that the model may ask for. Nothing here runs it."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]  # JSON schema of its arguments, an object's
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """The model asks for a function; complete. The answer is a message of role `tool` with this ``id``."""
+
+    id: str
+    name: str  # as the model wrote it: it need not be one of the tools
+    arguments: str  # JSON text of an object as the model wrote it, not held against the tool's schema
+
+
 class Message(msgspec.Struct, frozen=True):
     role: Literal["system", "user", "assistant", "tool"]
     content: tuple[str | Picture, ...]
+    calls: tuple[ToolCall, ...] = ()  # assistant: what it asked for after its words
+    call_id: str = ""  # tool: the call that this answers; empty: it answers none
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +58,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     max_tokens: int = 256
     stop: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()  # overlooked by engines whose capabilities say no tools
 
 
 class Prefilled(msgspec.Struct, frozen=True):
@@ -56,7 +75,10 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """Always the last event of a run that was not closed by its reader."""
+    """Always the last event of a run that was not closed by its reader.
+
+    A reply that ends in calls has the reason `stop` like any other finished one: the ToolCall events before it tell.
+    """
 
     reason: Literal["stop", "length", "context"]  # context: the context is full
     prompt_tokens: int
@@ -66,7 +88,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     decode_ms: float
 
 
-Event = Prefilled | Token | Ended
+Event = Prefilled | Token | ToolCall | Ended  # calls come after the text
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +97,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     context: int  # tokens, prompt and reply together
     slots: int = 1  # KV caches kept side by side
     live_pictures: int = 1  # pictures the prompt may hold at once
+    tools: bool = False  # whether tools, calls and their results are understood
 
 
 class PromptTooLong(engine.EngineError):

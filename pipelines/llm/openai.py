@@ -1,13 +1,14 @@
 """Any OpenAI-compatible server as the language model: vLLM, SGLang, llama.cpp, Ollama, or a service on the internet.
 
 Runs on: the server; here only the official client (openai, Apache-2.0) and OpenCV for JPEGs. What crosses the network:
-the conversation and its pictures. The server tokenises, so prompts are counted by estimate, and whether special tokens
-typed by the user stay text is the server's doing.
+the conversation, its pictures and the tools. The server tokenises, so prompts are counted by estimate, and whether
+special tokens typed by the user stay text is the server's doing.
 """
 
 import base64
 import math
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
@@ -18,7 +19,19 @@ from numpy.typing import NDArray
 
 from pipelines import openai_client
 from pipelines.engine import EngineError
-from pipelines.llm import Capabilities, Ended, Event, Message, Picture, Prefilled, PromptTooLong, Sampling, Token
+from pipelines.llm import (
+    Capabilities,
+    Ended,
+    Event,
+    Message,
+    Picture,
+    Prefilled,
+    PromptTooLong,
+    Sampling,
+    Token,
+    Tool,
+    ToolCall,
+)
 
 TICK = 0.1  # s: how often a reader who waits for the server gets the chance to stop it
 REMEMBERED = 4  # encoded pictures: a conversation sends its pictures again with every turn
@@ -47,13 +60,16 @@ class Engine:
         self._server = openai_client.Server(options)
         self._encoded: OrderedDict[str, str] = OrderedDict()  # identity of a picture -> data URL
         wants: Literal["pictures", "text"] = "pictures" if options.pictures else "text"
-        self.capabilities = Capabilities(wants=wants, context=options.context, live_pictures=options.live_pictures)
+        self.capabilities = Capabilities(
+            wants=wants, context=options.context, live_pictures=options.live_pictures, tools=True
+        )
 
     def count(self, conversation: Sequence[Message]) -> int:
         """An estimate that is rather too high: three bytes of UTF-8 a token, ``picture_tokens`` a picture."""
         tokens = 3  # that open the reply
         for message in conversation:
             written = sum(len(part.encode()) for part in message.content if isinstance(part, str))
+            written += sum(len((call.name + call.arguments).encode()) for call in message.calls)
             pictures = sum(isinstance(part, Picture) for part in message.content)
             tokens += 4 + math.ceil(written / 3) + pictures * self._options.picture_tokens
         return tokens
@@ -61,15 +77,18 @@ class Engine:
     def reply(
         self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live"
     ) -> Generator[Event, None, None]:
-        """See the Protocol. While the server is silent, Prefilled(0, estimate) comes ten times a second.
+        """See the Protocol. While the server is silent, Prefilled(0, estimate) comes ten times a second, and with each
+        piece of a call Prefilled(estimate, estimate), so that the reader may stop there too.
 
-        Raises PromptTooLong by estimate or as the server says it, and EngineError naming the server and the mend.
+        Raises PromptTooLong by estimate or as the server says it, and EngineError naming the server and the mend, or
+        the tool whose arguments are no JSON object; then none of the reply's calls came.
         """
-        estimate = self.count(conversation)
+        tools = [_tool(tool) for tool in sampling.tools]
+        estimate = self.count(conversation) + math.ceil(len(msgspec.json.encode(tools)) / 3 if tools else 0)
         if estimate >= self._options.context:
             raise PromptTooLong(f"the prompt takes about {estimate} tokens of a context of {self._options.context}")
         run = _Run(estimate, sampling.max_tokens)
-        chunks = self._server.stream(self._source(conversation, sampling), TICK)
+        chunks = self._server.stream(self._source(conversation, sampling, tools), TICK)
         try:
             while True:
                 try:
@@ -86,16 +105,22 @@ class Engine:
         if not run.reason:
             told = "in mid-answer" if run.pieces else "without an answer; see whether base_url is right, and its log"
             raise EngineError(f"the server at {self._options.base_url} ended {told}")
+        yield from run.calls()
         yield run.ended()
 
     def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Generator[Prefilled, None, None]:
-        """Nothing unless ``warm`` is set; then one token is asked for, so that the server's cache holds the prompt."""
+        """Nothing unless ``warm`` is set; then one token is asked for, so that the server's cache holds the prompt.
+
+        It is the prompt without tools: most models' templates put them first, and then nothing of it serves again.
+        """
         if self._options.warm:
             for event in self.reply(conversation, Sampling(max_tokens=1), owner):
                 if isinstance(event, Prefilled):
                     yield event
 
-    def _source(self, conversation: Sequence[Message], sampling: Sampling) -> openai_client.Source[Any]:
+    def _source(
+        self, conversation: Sequence[Message], sampling: Sampling, tools: list[dict[str, Any]]
+    ) -> openai_client.Source[Any]:
         asked: dict[str, Any] = {
             "model": self._options.model,
             "messages": [self._message(message) for message in conversation],
@@ -105,6 +130,8 @@ class Engine:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
+        if tools:  # an empty list is refused by some servers
+            asked["tools"] = tools
         if sampling.stop:
             asked["stop"] = list(sampling.stop)
         if sampling.seed is not None:
@@ -122,11 +149,23 @@ class Engine:
 
     def _message(self, message: Message) -> dict[str, Any]:
         """One message as the API wants it; plain text stays a string, which every server takes."""
-        # the API ties a tool's result to a call by an identifier, which our messages do not carry
-        role = "user" if message.role == "tool" else message.role
+        # the API refuses a tool's result that answers no call
+        role = "user" if message.role == "tool" and not message.call_id else message.role
+        content: str | list[dict[str, Any]] | None
         if all(isinstance(part, str) for part in message.content):
-            return {"role": role, "content": "".join(str(part) for part in message.content)}
-        return {"role": role, "content": [self._part(part) for part in message.content]}
+            content = "".join(str(part) for part in message.content)
+        else:
+            content = [self._part(part) for part in message.content]
+        written: dict[str, Any] = {"role": role, "content": content}
+        if role == "tool":
+            written["tool_call_id"] = message.call_id
+        if role == "assistant" and message.calls:
+            written["content"] = content or None  # the API's way to say that it only called
+            written["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                for call in message.calls
+            ]
+        return written
 
     def _part(self, part: str | Picture) -> dict[str, Any]:
         if isinstance(part, str):
@@ -145,6 +184,15 @@ class Engine:
         return {"type": "image_url", "image_url": {"url": self._encoded[part.identity]}}
 
 
+class _Call(msgspec.Struct):
+    """A call in the making."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
 class _Run:
     """Folds the chunks of one answer into events and figures."""
 
@@ -152,6 +200,7 @@ class _Run:
         self.reason = ""  # the server's finish_reason
         self.pieces = 0
         self._estimate, self._max_tokens = estimate, max_tokens
+        self._calls: list[_Call] = []
         self._usage: Any = None
         self._began = time.monotonic()
         self._first = self._last = self._began
@@ -163,15 +212,52 @@ class _Run:
             return
         self._usage = getattr(chunk, "usage", None) or self._usage
         for choice in getattr(chunk, "choices", None) or ():
-            text = getattr(getattr(choice, "delta", None), "content", None)
-            if text:
+            delta = getattr(choice, "delta", None)
+            text, calls = getattr(delta, "content", None), getattr(delta, "tool_calls", None)
+            if text or calls:
                 self._last = time.monotonic()
                 if not self.pieces:
                     self._first = self._last
+                if calls or not self.pieces:
                     yield Prefilled(self._estimate, self._estimate)
                 self.pieces += 1
+            if text:
                 yield Token(str(text))
+            for piece in calls or ():
+                self._add(piece)
             self.reason = getattr(choice, "finish_reason", None) or self.reason
+
+    def _add(self, piece: Any) -> None:
+        """One piece of a call: index, identifier and name first, arguments bit by bit."""
+        function = getattr(piece, "function", None)
+        index, known = getattr(piece, "index", None), getattr(piece, "id", None) or ""
+        name, arguments = getattr(function, "name", None) or "", getattr(function, "arguments", None) or ""
+        if index is None:  # some servers send whole calls without one
+            index = len(self._calls) if name or not self._calls else self._calls[-1].index
+        # the latest first: some servers number every call 0, and then only a new name and identifier tell them apart
+        call = next((call for call in reversed(self._calls) if call.index == index), None)
+        if call is None or (name and call.name and known and known != call.id):
+            call = _Call(index)
+            self._calls.append(call)
+        call.id, call.name = call.id or known, call.name or name
+        call.arguments += arguments
+
+    def calls(self) -> list[ToolCall]:
+        """The complete calls in the server's order. Raises EngineError for one that cannot be carried out."""
+        return [self._checked(call) for call in sorted(self._calls, key=lambda call: call.index)]
+
+    def _checked(self, call: _Call) -> ToolCall:
+        if not call.name:
+            raise EngineError("the model called a tool without naming it")
+        arguments = call.arguments if call.arguments.strip() else "{}"  # some servers leave out an empty object
+        try:
+            msgspec.json.decode(arguments, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            cut = "; the reply was cut, raise max_tokens or context" if self.reason == "length" else ""
+            told = f"the model's arguments for the tool {call.name!r} are no JSON object ({error}){cut}"
+            raise EngineError(told) from error
+        # a result must name its call, so a server that gives no identifier gets one
+        return ToolCall(call.id or f"call_{uuid.uuid4().hex}", call.name, arguments)
 
     def ended(self) -> Ended:
         """The figures: the server's, and where it gives none, the estimate and the number of pieces."""
@@ -197,10 +283,15 @@ class _Run:
 def _telling(chunk: Any) -> bool:
     """Whether a chunk holds more than formalities: many servers begin with an empty one, and then may still fail."""
     choices = getattr(chunk, "choices", None) or ()
-    told = any(
-        getattr(getattr(c, "delta", None), "content", None) or getattr(c, "finish_reason", None) for c in choices
-    )
-    return bool(told or getattr(chunk, "usage", None))
+    deltas = [getattr(choice, "delta", None) for choice in choices]
+    said = any(getattr(delta, "content", None) or getattr(delta, "tool_calls", None) for delta in deltas)
+    ended = any(getattr(choice, "finish_reason", None) for choice in choices)
+    return bool(said or ended or getattr(chunk, "usage", None))
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
 
 
 def _extension(sampling: Sampling) -> dict[str, Any]:
