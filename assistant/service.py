@@ -32,6 +32,7 @@ log = logging.getLogger("assistant")
 
 BEAT_S = 1.0
 SUPERVISOR_LOCK, RESOLVED = "supervisor.lock", "settings.json"  # in the runtime directory
+MUTED = "muted"  # suffix of the file that says so
 EXIT_CONFIG = 78  # EX_CONFIG: trying again without a change is of no use
 ORPHAN_S = 2.0  # a service whose starter is gone ends within this time, whatever it is doing
 
@@ -131,6 +132,17 @@ class Service:
         self.publish(Heartbeat(state=self._state, detail=self._detail, figures=figures))
         self._notifier.tell(WATCHDOG=1)
 
+    # --- mute ---
+
+    @property
+    def muted(self) -> bool:
+        """Was this service's device muted? Written down, so that a process that is killed comes back muted."""
+        return (self.bus.runtime / f"{self.name}.{MUTED}").exists()
+
+    def mute(self, muted: bool) -> None:
+        mark = self.bus.runtime / f"{self.name}.{MUTED}"
+        mark.touch() if muted else mark.unlink(missing_ok=True)
+
     def close(self) -> None:
         self.be("stopping")
         self.bus.close()
@@ -141,6 +153,8 @@ def sweep(runtime: Path) -> None:
     with contextlib.suppress(Held, FileNotFoundError):
         lock = Lock(runtime / SUPERVISOR_LOCK)
         (runtime / RESOLVED).unlink(missing_ok=True)
+        for mark in runtime.glob(f"*.{MUTED}"):
+            mark.unlink(missing_ok=True)
         lock.release()
 
 

@@ -23,7 +23,7 @@ from assistant.lock import Lock, holder
 from assistant.messages import SERVICES
 from assistant.notify import Notifier, cut, lifeline
 from assistant.nursery import Child, Nursery
-from assistant.service import EXIT_CONFIG, ORPHAN_S, RESOLVED, SUPERVISOR_LOCK
+from assistant.service import EXIT_CONFIG, MUTED, ORPHAN_S, RESOLVED, SUPERVISOR_LOCK
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ class Supervisor:
     def _clean(self) -> None:
         """Remove what a service that was killed left behind; the supervisor's lock says that none is running."""
         for name in SERVICES:
-            for suffix in (*SIDES, "lock"):
+            for suffix in (*SIDES, "lock", MUTED):
                 (self._runtime / f"{name}.{suffix}").unlink(missing_ok=True)
         (self._runtime / RESOLVED).unlink(missing_ok=True)
 

@@ -51,7 +51,7 @@ class Eyes:
         }
         try:
             for eye in self._eyes.values():
-                eye.open()
+                eye.mute(True) if service.muted else eye.open()
         except EngineError as error:
             self.close()
             raise Unfit(str(error)) from error
@@ -66,6 +66,7 @@ class Eyes:
     def obey(self, received: Received) -> None:
         match received.message:
             case Mute(device="camera", muted=muted):
+                self._service.mute(muted)
                 if muted:
                     self.close()
                 for eye in self._eyes.values():

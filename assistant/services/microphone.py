@@ -74,7 +74,7 @@ class Ears:
         self._floor = Floor()
         self._pids: dict[str, float] = {}
         self._streams: dict[str, Ear] = {}  # in the order of their last sound
-        self._muted = False
+        self._muted = service.muted
         self._device: SoundIn | None = None
 
     def take(self, received: Received) -> None:
@@ -100,7 +100,7 @@ class Ears:
 
     def open(self) -> None:
         """Open the microphone, if one is wanted; whether that goes well is noticed in ``listen``."""
-        if self._settings.source == "device" and self._device is None:
+        if self._settings.source == "device" and self._device is None and not self._muted:
             self._device = SoundIn(self._settings.device, self._settings.rate, self._service.wake)
             self._service.busy("opening the microphone", OPEN_S)
             self._device.await_first(OPEN_S)
@@ -166,6 +166,7 @@ class Ears:
 
     def _mute(self, muted: bool) -> None:
         self._muted = muted
+        self._service.mute(muted)
         for ear in self._streams.values():
             ear.drop("muted")
         self._streams.clear()

@@ -5,12 +5,23 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from typing import Literal
 
 import psutil
 import pytest
 
 from assistant.client import Client, private
-from assistant.messages import LIVE, SERVICES, Ask, Heartbeat, ReplyEnded, Turn
+from assistant.messages import (
+    LIVE,
+    SERVICES,
+    Ask,
+    CameraState,
+    Heartbeat,
+    MicrophoneState,
+    Mute,
+    ReplyEnded,
+    Turn,
+)
 from tests.processes import PATIENCE_S
 
 SEED = 20261121  # the moments are random, but the same in each run
@@ -61,6 +72,24 @@ def test_the_turn_after_a_kill_is_answered_from_history(client: Client, service:
         assert after.reason == "stop", after
         assert after.usage.prompt_tokens > first.usage.prompt_tokens  # what was said before is in the prompt
         assert "about" not in after.text  # it was understood from history, not asked back
+
+
+@pytest.mark.parametrize(("device", "kind"), [("camera", CameraState), ("microphone", MicrophoneState)])
+def test_what_was_muted_is_muted_after_a_kill(
+    client: Client, device: Literal["camera", "microphone"], kind: type[CameraState | MicrophoneState]
+) -> None:
+    client.bus.listen(kind)
+    client.bus.send(Mute(device=device, muted=True))
+    assert client.bus.wait_for(kind, PATIENCE_S, lambda state: state.state == "muted") is not None
+    pid = client.pid(device)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    told = client.bus.wait_for(kind, PATIENCE_S)
+    assert told is not None
+    assert told.state == "muted"
+    wait_until_reborn(client, device, pid)
+    client.bus.send(Mute(device=device, muted=False))
+    assert client.bus.wait_for(kind, PATIENCE_S, lambda state: state.state != "muted") is not None
 
 
 def test_nothing_is_left_when_the_daemon_is_killed() -> None:
