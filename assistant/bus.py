@@ -153,12 +153,13 @@ class Bus:
 
     # --- publishing ---
 
-    def publish(self, message: Message, payload: Any = None) -> None:
-        """Put a message on the bus for whoever listens; ``payload`` is any contiguous buffer."""
+    def publish(self, message: Message, payload: Any = None, *, once: bool = False) -> None:
+        """Put a message on the bus for whoever listens; ``payload`` is any contiguous buffer. ``once``: it answers
+        somebody who listens already, and is no state that a later subscriber has to be told."""
         if not self.name or self.name not in TOPICS[type(message)].publishers:
             raise BusError(f"{self.name or 'a client'} does not publish {type(message).__name__} (see TOPICS)")
         self._pubs[_side(type(message))].send_multipart(self.wire.pack(message, payload))
-        if TOPICS[type(message)].resend:
+        if TOPICS[type(message)].resend and not once:
             self._last[_key(message)] = (message, payload)
 
     def wanted(self, kind: type[Message]) -> bool:

@@ -89,8 +89,8 @@ class Service:
         self.running = False
         self.wake()
 
-    def publish(self, message: Message, payload: Any = None) -> None:
-        self.bus.publish(message, payload)
+    def publish(self, message: Message, payload: Any = None, *, once: bool = False) -> None:
+        self.bus.publish(message, payload, once=once)
 
     # --- how it is ---
 

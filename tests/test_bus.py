@@ -170,6 +170,21 @@ def test_a_late_subscriber_is_told_the_state_of_each_camera(join: Join) -> None:
     assert client.receive(0.0) is None
 
 
+def test_what_answers_one_listener_is_told_to_no_later_one(join: Join) -> None:
+    camera, client, answer = join("camera"), join(), CameraState(camera="upload-1", state="live", label="x")
+    client.listen(CameraState)
+    until_wanted(camera, CameraState)
+    camera.publish(answer, once=True)
+    assert received(client).message == answer
+    client.close()
+    later = join()
+    later.listen(CameraState, Frame)
+    until_wanted(camera, Frame)
+    camera.publish(frame(1), b"rgbrgb")
+    assert received(later).message == frame(1)
+    assert later.receive(0.0) is None
+
+
 def test_wanted_ends_when_the_subscriber_goes(join: Join) -> None:
     camera, client = join("camera"), join()
     assert not camera.wanted(Frame)

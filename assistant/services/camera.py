@@ -105,7 +105,7 @@ class Eyes:
         try:
             picture = image.limit(image.decode(encoded))
         except image.PictureError as error:
-            self._service.publish(CameraState(camera=name, state="lost", detail=str(error), label=label))
+            self._service.publish(CameraState(camera=name, state="lost", detail=str(error), label=label), once=True)
             if eye is not None:
                 eye.tell()  # it goes on showing what it did
             return
@@ -114,4 +114,4 @@ class Eyes:
             return
         shot = camera.Shot(picture, self._service.clock())
         self._service.publish(framed(name, next(self._seq), shot, frames.signature(picture)), picture)
-        self._service.publish(CameraState(camera=name, state="live", label=label))
+        self._service.publish(CameraState(camera=name, state="live", label=label), once=True)
