@@ -65,6 +65,7 @@ class Supervisor:
         self._ready: set[str] = set()
         self._due: dict[str, float] = {}  # service -> when to start it again
         self._silent_after: dict[str, float] = {}
+        self._woke_at = time.monotonic()
         self._stopping = False
         self._exit = 0
         self._lifeline = lifeline()
@@ -131,17 +132,18 @@ class Supervisor:
         self._silent_after[name] = time.monotonic() + IMPORTING_S
 
     def _step(self) -> None:
-        now = time.monotonic()
-        timeout = min([0.5, *(max(0.0, due - now) for due in self._due.values())])
+        timeout = min([0.5, *(max(0.0, due - time.monotonic()) for due in self._due.values())])
         for child, fields in self._nursery.wait(timeout):
             self._note(child, fields)
-        if time.monotonic() - now > timeout + STALLED_S:  # whoever stopped us may have stopped them as well
-            self._silent_after = {name: time.monotonic() + self._settings.watchdog_s for name in self._silent_after}
+        before, self._woke_at = self._woke_at, time.monotonic()
+        now = self._woke_at
+        if now - before > timeout + STALLED_S:  # whoever stopped us may have stopped them as well
+            patience = now + self._settings.watchdog_s
+            self._silent_after = {name: max(after, patience) for name, after in self._silent_after.items()}
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
         if self._lifeline is not None and cut(self._lifeline):
             self._stopping = True
-        now = time.monotonic()
         for name in [name for name, due in self._due.items() if due <= now]:
             del self._due[name]
             self._start(name)

@@ -148,12 +148,12 @@ def test_a_long_call_that_was_announced_is_not_silence(runtime: Path, join: Join
 
 def test_a_supervisor_that_was_stopped_does_not_blame_its_services(runtime: Path, join: Join) -> None:
     client = join()
-    with started(supervisor(runtime, ["camera", "vision"], supervisor={"watchdog_s": 1.8})) as process:
+    with started(supervisor(runtime, ["camera", "vision"], supervisor={"watchdog_s": 2.5})) as process:
         read_until(process, "ready in")
         services = psutil.Process(process.pid).children()
         for stopped_one in (services[0], psutil.Process(process.pid)):
             stopped_one.suspend()  # the machine pauses, but for the one service by which we know that time passes
-        beats = [ready_pid(client, but=services[0].pid) for _ in range(4)]
+        beats = [ready_pid(client, but=services[0].pid) for _ in range(5)]
         for stopped_one in (services[0], psutil.Process(process.pid)):
             stopped_one.resume()
         assert set(beats) == {services[1].pid}
