@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import msgspec
 
@@ -19,23 +18,20 @@ from assistant.core.manifest import Manifest, ManifestError
 Named = Iterable[tuple[str, str, Engine]]  # dotted key, role, what the settings say
 
 
-def facts(tree: Tree, named: Named | None, root: Path | None = None, runtime: Path | None = None) -> Facts:
+def facts(tree: Tree, named: Named | None) -> Facts:
     """Everything but what opening devices shows. Never raises for what a tree holds.
 
-    ``named`` are the engines of the settings; None takes those that were recorded with a tree. ``root`` is the tree's
-    directory, None for this machine; ``runtime`` the daemon's directory where it is not the usual one.
+    ``named`` are the engines of the settings; None takes those that were recorded with the tree.
     """
-    recorded = record.read(root) if root else record.Recorded()
+    recorded = record.Recorded() if tree.live else record.read(tree.root)
     chosen = models.choices(named) if named is not None else tuple(recorded.choices)
     seen = Facts(**board.look(tree))
-    alive = recorded.live if root else live.look(board.nodes(tree), runtime)
+    alive = live.look(board.nodes(tree)) if tree.live else recorded.live
     machine = (alive.machine if alive else "") or "aarch64"
-    looked = libraries.look(tree, chosen, machine)
-    for name in ("rkllm", "rknn"):
-        if looked[name].problem == "missing" and getattr(recorded, name) is not None:
+    looked = libraries.look(tree, chosen, machine) if decided.has_npu(seen) else {}
+    for name in ("rkllm", "rknn"):  # a recording holds no libraries, only what they are
+        if name in looked and looked[name].problem == "missing" and getattr(recorded, name) is not None:
             looked[name] = getattr(recorded, name)
-    if not decided.has_npu(seen):
-        looked |= {"rkllm": None, "rknn": None}
     written = {model.key: model for model in recorded.models}
     found = tuple(
         written.get(model.key, model) if model.kind == "missing" else model

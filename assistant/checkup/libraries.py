@@ -1,5 +1,6 @@
 """Rockchip's runtime libraries, told apart by their bytes; nothing is loaded."""
 
+import re
 from typing import Any
 
 from assistant.checkup.tree import Tree
@@ -12,15 +13,18 @@ MOST = 128 * 1024 * 1024  # bytes: many times what these libraries have
 GOMP = ("/usr/lib/*/libgomp.so.1*", "/usr/lib/libgomp.so.1*", "/usr/lib64/libgomp.so.1*", "/lib/*/libgomp.so.1*")
 ELSEWHERE = ("/usr/local/lib/librknnrt.so", "/usr/lib/*/librknnrt.so", "/usr/lib64/librknnrt.so", "/opt/*/librknnrt.so")
 
+PLAIN = re.compile(r"[\w./+-]+")  # a path that can be put into a command as it is
+
 
 def look(tree: Tree, choices: tuple[Choice, ...], machine: str) -> dict[str, Any]:
     """Fields of ``Facts``. ``machine``: the architecture that the libraries must be for."""
     table = next((choice.tables["rkllm"] for choice in choices if "rkllm" in choice.tables), {})
+    found = (path for pattern in ELSEWHERE for path in tree.names(pattern))
     places = [table["library"]] if table.get("library") else list(librkllm.PLACES)
     return {
         "rkllm": _rkllm(tree, places, table.get("runtime_version", ""), machine),
         "rknn": _rknn(tree, machine),
-        "rknn_elsewhere": next((path for pattern in ELSEWHERE for path in tree.names(pattern)), ""),
+        "rknn_elsewhere": next((path for path in found if PLAIN.fullmatch(path)), ""),
         "gomp": any(tree.names(pattern) for pattern in GOMP),
     }
 

@@ -21,9 +21,9 @@ from pipelines.npu.lock import default_folder
 DISTRIBUTIONS = {"rknnlite": "rknn-toolkit-lite2", "faster_whisper": "faster-whisper", "sherpa_onnx": "sherpa-onnx"}
 
 
-def look(nodes: Iterable[str], runtime: Path | None = None) -> Live:
-    """``nodes``: device files of the NPU, of which some may not be there. ``runtime``: the daemon's directory."""
-    home = runtime or paths.runtime()
+def look(nodes: Iterable[str]) -> Live:
+    """``nodes``: device files of the NPU, of which some may not be there."""
+    home = paths.runtime()
     return Live(
         machine=elf.host(),
         python=(sys.version_info[0], sys.version_info[1]),

@@ -15,7 +15,7 @@ class Tree:
     def __init__(self, root: Path | None = None) -> None:
         """``root``: the directory that stands for /; None: this machine."""
         self.live = root is None
-        self._root = root or Path("/")
+        self.root = root or Path("/")
         self.read: dict[str, bytes] = {}  # texts that were read: what a recording consists of
         self.met: set[str] = set()  # names that were found by a pattern
 
@@ -94,7 +94,7 @@ class Tree:
             if part == "..":
                 here = here[:-1] or [""]
                 continue
-            candidate = self._root.joinpath(*here[1:], part)
+            candidate = self.root.joinpath(*here[1:], part)
             try:
                 target = os.readlink(candidate)
             except (OSError, ValueError):
@@ -105,4 +105,4 @@ class Tree:
                 return None
             here = [""] if target.startswith("/") else here
             left += target.split("/")[::-1]
-        return self._root.joinpath(*here[1:])
+        return self.root.joinpath(*here[1:])

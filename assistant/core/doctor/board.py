@@ -1,5 +1,6 @@
 """SoC, kernel, driver, device, load and temperature: what of the NPU is no file of ours."""
 
+import re
 from collections.abc import Mapping
 
 from assistant.core.doctor import parse
@@ -15,6 +16,7 @@ RECOMMENDED: dict[Version, Version] = {(5, 10): (5, 10, 209), (6, 1): (6, 1, 84)
 SEEN: tuple[Version, ...] = ((6, 1, 75),)
 DRIVER = (0, 9, 8)  # what RKLLM 1.2 and its models ask for
 BUSY = 90  # percent: somebody else works
+GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,31}")  # what useradd allows: it is put into a command
 WARM, HOT = 75.0, 85.0  # degrees C: the passive trips of RK3588's device tree, where clocks go down
 
 
@@ -82,7 +84,7 @@ def device(facts: Facts) -> Verdicts:
     elif usable := [node.path for node in facts.live.nodes if node.usable]:
         yield Verdict("device.ok", {"path": ", ".join(usable)})
     else:
-        groups = sorted({node.group for node in facts.live.nodes if node.group} - {"root"})
+        groups = sorted({node.group for node in facts.live.nodes if GROUP.fullmatch(node.group)} - {"root"})
         paths = ", ".join(node.path for node in facts.live.nodes)
         yield Verdict("device.denied", {"path": paths, "groups": ",".join(groups) or "render,video"})
 

@@ -47,7 +47,9 @@ def _auto(choice: Choice, facts: Facts) -> Verdict:
         reason = _reason(choice, name, facts)
         if reason is None:
             told: Values = {"key": choice.key, "engine": name, "reasons": tuple(reasons)}
-            return Verdict("engine.blind" if name == "none" else "engine.auto", told)
+            if name == "none":
+                return Verdict("engine.blind", told)
+            return Verdict("engine.auto" if reasons else "engine.first", told)
         reasons.append(reason)
     return Verdict("engine.none", {"key": choice.key, "reasons": tuple(reasons)})
 
@@ -92,7 +94,7 @@ def chosen_models(facts: Facts) -> list[Model]:
 
 
 def files(facts: Facts) -> Verdicts:
-    for model in chosen_models(facts):
+    for model in {model.path: model for model in chosen_models(facts)}.values():  # one folder may serve two engines
         yield _defect(model, facts) or Verdict(
             "model.ok", {"path": model.path, "size": _megabytes(sum(part.size for part in model.parts) / 1e6)}
         )
@@ -144,7 +146,7 @@ def memory(facts: Facts) -> Verdicts:
     elif need > free and free and not (facts.live and facts.live.running):
         yield Verdict("memory.full", told)
     else:
-        yield Verdict("memory.ok", told)
+        yield Verdict("memory.ok" if need else "memory.free", told)
 
 
 def needed_mb(facts: Facts) -> float:

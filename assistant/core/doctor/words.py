@@ -36,7 +36,6 @@ REASONS: Mapping[str, Mapping[Language, str]] = {
     "library": {"en": "{detail} is missing or not in order", "zh": "{detail} 缺失或不可用"},
 }
 DAMAGED: Mapping[Language, str] = {"en": "its model is damaged ({detail})", "zh": "模型已损坏（{detail}）"}
-NOBODY: Mapping[Language, str] = {"en": "nothing else comes before it", "zh": "前面没有别的引擎"}
 
 
 def tell(finding: Finding, language: Language) -> tuple[str, str]:
@@ -46,12 +45,14 @@ def tell(finding: Finding, language: Language) -> tuple[str, str]:
     return words.fact[language].format_map(values), words.mend[language].format_map(values)
 
 
-def _told(value: object, language: Language) -> object:
-    if isinstance(value, str | int | float):
+def _told(value: object, language: Language) -> str | int | float:
+    if isinstance(value, str):  # it may come out of any file, and go to a terminal
+        return "".join(each if each.isprintable() else "?" for each in value)
+    if isinstance(value, int | float):
         return value
     reasons = cast("tuple[Reason, ...]", value)
     between = "；" if language == "zh" else "; "
-    return between.join(_reason(reason, language) for reason in reasons) or NOBODY[language]
+    return between.join(str(_told(_reason(reason, language), language)) for reason in reasons)
 
 
 def _reason(reason: Reason, language: Language) -> str:

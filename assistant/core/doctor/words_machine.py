@@ -79,6 +79,7 @@ MACHINE: Mapping[str, Words] = {
         "assistant devices --test 可再试一次",
     ),
     "opened.unused": unseen("the settings use none", "设置没有用到"),
+    "opened.settings": unseen("the settings do not say which", "设置有误，不知道用哪个"),
     "opened.recorded": unseen("only on the machine itself", "只能在机器本身上检查"),
     "opened.running": unseen(
         "the assistant runs and holds it", "助手正在运行并占用它", "stop it and ask again", "停止后再试"

@@ -7,6 +7,7 @@ from assistant.core.doctor.wording import Words, failure, ok, unseen, warning
 MODELS: Mapping[str, Words] = {
     "engine.ok": ok("{key}: {engine}", "{key}：{engine}"),
     "engine.auto": ok("{key}: auto takes {engine} ({reasons})", "{key}：auto 选用 {engine}（{reasons}）"),
+    "engine.first": ok("{key}: auto takes {engine}", "{key}：auto 选用 {engine}"),
     "engine.blind": warning(
         "{key}: no image encoder can run ({reasons})",
         "{key}：没有可用的图像编码器（{reasons}）",
@@ -70,6 +71,7 @@ MODELS: Mapping[str, Words] = {
     "memory.ok": ok(
         "the models take about {need}; {free} of {total} are free", "模型约占 {need}；共 {total}，空闲 {free}"
     ),
+    "memory.free": ok("{free} of {total} are free", "共 {total}，空闲 {free}"),
     "memory.small": failure(
         "the models take about {need}, the machine has {total}",
         "模型约占 {need}，机器只有 {total}",
