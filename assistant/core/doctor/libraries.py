@@ -63,14 +63,12 @@ def fit(facts: Facts) -> Verdicts:
 
 
 def _wanting(models: list[Model], releases: dict[str, str]) -> Verdicts:
-    said = set()
-    for model in models:
-        for name, wanted in parse.needs(model.known.runtime if model.known else "").items():
+    runtimes = {model.known.name: model.known.runtime for model in models if model.known}
+    for model, runtime in runtimes.items():
+        for name, wanted in parse.needs(runtime).items():
             have = releases.get(name, "")
-            if have and parse.version(have) < parse.version(wanted) and (model.known, name) not in said:
-                said.add((model.known, name))
-                told = {"model": model.known.name if model.known else "", "name": name, "wanted": wanted, "have": have}
-                yield Verdict("fit.model", told)
+            if have and parse.version(have) < parse.version(wanted):
+                yield Verdict("fit.model", {"model": model, "name": name, "wanted": wanted, "have": have})
 
 
 def _together(releases: dict[str, str]) -> Verdicts:

@@ -35,7 +35,7 @@ def engine(facts: Facts) -> Verdicts:
             continue
         if choice.engine == "auto":
             yield _auto(choice, facts)
-        elif reason := _package(choice, choice.engine, facts):
+        elif choice.engine != "rknn" and (reason := _package(choice, choice.engine, facts)):  # that has its own check
             yield Verdict("engine.package", {"key": choice.key, "engine": choice.engine, "extra": reason.detail})
         else:
             yield Verdict("engine.ok", {"key": choice.key, "engine": choice.engine})
