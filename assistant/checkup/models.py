@@ -1,7 +1,8 @@
 """The settings' engines and the files that they name."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from assistant import paths
 from assistant.checkup.tree import Tree
@@ -13,13 +14,34 @@ from pipelines import engine
 # Options that concern us. No other ever leaves the settings: keys and passwords lie among them.
 FILES = ("model", "voice", "tokenizer")
 PLAIN = ("library", "runtime_version", "soc")
+# The last part of a setting's key that names an engine -> its role, as the services' ``roles`` have it.
+ROLES = {"asr": "asr", "encoder": "vision", "llm": "llm", "source": "camera", "tts": "tts", "vad": "vad"}
 HEAD = 64  # bytes of each file that are looked at
 MOST_FILES = 500  # of a folder: a model has few, and somebody's home directory is none
 
 
-def choices(named: Iterable[tuple[str, str, Engine]]) -> tuple[Choice, ...]:
-    """From (dotted key, role, engine) of the settings."""
-    return tuple(_choice(key, role, chosen) for key, role, chosen in named)
+class Place(NamedTuple):
+    """Where settings name an engine."""
+
+    key: str
+    role: str
+    engine: Engine
+
+
+def places(resolved: Mapping[str, Any], prefix: str = "") -> Iterator[Place]:
+    """In settings as ``Config.resolved`` gives them, and as the services find them in their file."""
+    for key, value in resolved.items():
+        if not isinstance(value, dict):
+            continue
+        if key in ROLES and isinstance(value.get("engine"), str):
+            # Further cameras stand beside their section: [cameras.NAME].
+            yield Place(f"{prefix}{key}".replace("camera.cameras.", "cameras.", 1), ROLES[key], Engine.read(value))
+        else:
+            yield from places(value, f"{prefix}{key}.")
+
+
+def choices(resolved: Mapping[str, Any]) -> tuple[Choice, ...]:
+    return tuple(_choice(*place) for place in places(resolved))
 
 
 def _choice(key: str, role: str, chosen: Engine) -> Choice:
@@ -46,6 +68,7 @@ def look(tree: Tree, chosen: Iterable[Choice], manifest: Manifest | None) -> tup
 
 
 def _model(tree: Tree, key: str, path: str, manifest: Manifest | None) -> Model:
+    path = os.path.normpath(os.path.join(os.getcwd() if tree.live else "/", path))
     known = _known(path, manifest)
     if (size := tree.size(path)) is not None:
         head = tree.data(path, HEAD) or b""
@@ -77,7 +100,8 @@ def _known(path: str, manifest: Manifest | None) -> Known | None:
         return None
     entry = manifest.models[names[0]]
     files: Mapping[str, int] = {file.path: file.bytes for file in entry.files}
-    return Known(name=names[0], runtime=entry.runtime, ram_mb=entry.ram_mb, files=files)
+    mend = f"assistant models pull {names[0]}" if entry.source.hf or entry.source.modelscope else entry.source.page
+    return Known(name=names[0], mend=mend, runtime=entry.runtime, ram_mb=entry.ram_mb, files=files)
 
 
 def _big(files: Iterable[Any]) -> set[str]:

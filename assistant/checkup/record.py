@@ -63,7 +63,7 @@ def read(root: Path) -> Recorded:
 
 def _ours(path: str) -> bool:
     """Names below the system's directories; not a model's files, which doctor.json holds."""
-    return path.startswith(("/sys/", "/usr/lib", "/lib/"))
+    return path.startswith(("/sys/", "/usr/", "/lib/", "/opt/"))
 
 
 def _put(target: Path, path: str, data: bytes) -> None:

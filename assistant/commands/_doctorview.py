@@ -22,9 +22,10 @@ LOOKS: dict[Status, tuple[str, str]] = {
     "not checked": ("·", "dim"),
 }
 TUNE: dict[Language, str] = {
-    "en": "to tune the board until its next start (none of this was run; the second of each pair undoes the first)",
-    "zh": "性能设置命令，重启后失效（这里没有执行；每对的第二条用来撤销）",
+    "en": "to tune the board until its next start (nothing of this was run)",
+    "zh": "性能设置命令，重启后失效（这里没有执行）",
 }
+UNDO: dict[Language, str] = {"en": "# undo:", "zh": "# 撤销："}
 COLON: dict[Language, str] = {"en": ": ", "zh": "："}
 
 
@@ -66,7 +67,7 @@ def show(findings: Sequence[Finding], facts: Facts, language: Language) -> None:
         console.print(Text(f"\n{TUNE[language]}", "bold"))
     for each in commands:
         console.print(Text(f"  {each.do}"))
-        console.print(Text(f"  {each.undo}", "dim"))
+        console.print(Text(f"    {UNDO[language]} {each.undo}", "dim"))
     counts = _counts(findings)
     told = [f"{STATUSES[status][language]} {counts[status]}" for status in STATUSES if counts[status]]
     console.print(Text(f"\n{', '.join(told)}", LOOKS[_worst(findings)][1]))

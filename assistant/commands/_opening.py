@@ -1,11 +1,11 @@
 """``assistant doctor``: open the settings' sound devices and cameras, as ``assistant devices --test`` does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from assistant.commands import _cameratest, _settings, _soundtest
-from assistant.config import Config
+from assistant.checkup.models import places
+from assistant.commands import _cameratest, _soundtest
 from assistant.core.doctor.facts import Opened
-from assistant.messages import SERVICES
 from pipelines.audio import AudioError
 from pipelines.camera.opencv import shown
 from pipelines.engine import EngineError
@@ -13,13 +13,12 @@ from pipelines.engine import EngineError
 LISTEN_S, LOOK_S = 1.0, 1.0
 
 
-def opened(found: Config) -> Iterator[Opened]:
+def opened(resolved: Mapping[str, Any]) -> Iterator[Opened]:
     """Those that are devices or URLs; sound over the bus and pictures in files need nothing."""
-    values = found.resolved()
-    microphone, speaker = values["microphone"], values["speaker"]
+    microphone, speaker = resolved["microphone"], resolved["speaker"]
     if "device" in (microphone["source"], speaker["output"]):
         yield _sound(microphone["device"], speaker["device"])
-    for source in dict.fromkeys(_sources(found)):
+    for source in dict.fromkeys(_sources(resolved)):
         yield _camera(source)
 
 
@@ -31,12 +30,11 @@ def _sound(microphone: str, speaker: str) -> Opened:
     return Opened(kind="sound", name=f"{result.microphone} / {result.speaker}", problem=result.problem)
 
 
-def _sources(found: Config) -> Iterator[str]:
-    for service in SERVICES:
-        for _, role, chosen in _settings.engines(found, service):
-            source = str(chosen.all_options.get("opencv", {}).get("source", ""))
-            if role == "camera" and (source.startswith("/dev/") or "://" in source):
-                yield source
+def _sources(resolved: Mapping[str, Any]) -> Iterator[str]:
+    for place in places(resolved):
+        source = str(place.engine.all_options.get("opencv", {}).get("source", ""))
+        if place.role == "camera" and (source.startswith("/dev/") or "://" in source):
+            yield source
 
 
 def _camera(source: str) -> Opened:

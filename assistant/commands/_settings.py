@@ -3,12 +3,11 @@
 import argparse
 import difflib
 import importlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from assistant import config, paths, tables
-from assistant.config import Config, ConfigError, Engine, Settings
+from assistant.config import Config, ConfigError, Settings
 from assistant.messages import SERVICES
 from pipelines import engine
 
@@ -58,17 +57,15 @@ def load(asked: argparse.Namespace) -> Config:
     return found
 
 
-def engines(found: Config, section: str) -> Iterator[tuple[str, str, Engine]]:
-    """Every place of a service's section that names an engine: its dotted key, its role, what it says."""
-    for dotted, table in tables.all_of(found.section(section, Settings), section):
-        for field, role in getattr(type(table), "roles", {}).items():
-            yield found.written(f"{dotted}.{field}"), role, getattr(table, field)
-
-
 def _engines(found: Config, section: str) -> list[str]:
     """What is wrong with the engines that a service's section names, and with the options of each."""
+    named = (
+        (found.written(f"{dotted}.{field}"), role, getattr(table, field))
+        for dotted, table in tables.all_of(found.section(section, Settings), section)
+        for field, role in getattr(type(table), "roles", {}).items()
+    )
     problems = []
-    for prefix, role, chosen in engines(found, section):
+    for prefix, role, chosen in named:
         for name in {chosen.engine: None, **chosen.all_options}:
             if name == "auto":  # chosen when the service starts, among those whose tables follow here
                 continue

@@ -1,12 +1,12 @@
 """Say what is wrong with this machine, and how to mend it: board, NPU, libraries, models, sound, camera, tuning.
 
 Each check is ok, a warning, a failure, or not checked (with the reason). Exit code 0: all that was checked is well;
-1: warnings; 2: failures. The microphone, the speaker and the camera are really opened; a short sound is played.
+1: warnings; 2: failures; with --commands always 0. The microphone, the speaker and the camera that the settings name
+are really opened, and a short sound is played.
 Commands that tune a board are printed, each with the one that undoes it; none is run."""
 
 import argparse
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,11 @@ from assistant import checkup
 from assistant.checkup import record
 from assistant.checkup.tree import Tree
 from assistant.commands import FAILED, OK, USAGE, Failure, _doctorview, _opening, _settings
-from assistant.config import Config, ConfigError, Engine
+from assistant.config import ConfigError
 from assistant.core import doctor
 from assistant.core.doctor import tuning
 from assistant.core.doctor.facts import Facts
 from assistant.core.personas import Language
-from assistant.messages import SERVICES
 
 PROFILE = "camera-qa"
 
@@ -58,31 +57,21 @@ def run(asked: argparse.Namespace) -> int:
 
 def _facts(asked: argparse.Namespace, tree: Tree) -> Facts:
     given = asked.profile or asked.board or asked.set
-    recorded = not tree.live and not given and bool(record.read(tree.root).choices)
-    problem, found = "", None
-    if not recorded:
-        asked.profile = asked.profile or PROFILE
-        try:
-            found = _settings.load(asked)
-        except ConfigError as error:
-            problem = str(error)
-    seen = checkup.facts(tree, None if recorded else list(_named(found)))
-    changes: dict[str, Any] = {"settings": problem}
-    if not tree.live or found is None:
-        changes["not_opened"] = "opened.settings" if problem else "" if seen.opened else "opened.recorded"
-    elif asked.no_devices or asked.commands:
-        changes["not_opened"] = "opened.declined"
-    elif seen.live and seen.live.running:
-        changes["not_opened"] = "opened.running"
-    else:
-        changes["opened"] = tuple(_opening.opened(found))
+    if not tree.live and not given and record.read(tree.root).choices:
+        return checkup.facts(tree, None)
+    asked.profile = asked.profile or PROFILE
+    try:
+        resolved = _settings.load(asked).resolved()
+    except ConfigError as error:
+        return _told(checkup.facts(tree, {}), settings=str(error), not_opened="opened.settings")
+    seen = _told(checkup.facts(tree, resolved), profile=asked.profile)
+    if not tree.live or asked.no_devices or asked.commands or (seen.live and seen.live.running):
+        return seen
+    return _told(seen, opened=tuple(_opening.opened(resolved)), not_opened="")
+
+
+def _told(seen: Facts, **changes: Any) -> Facts:
     return msgspec.structs.replace(seen, **changes)
-
-
-def _named(found: Config | None) -> Iterator[tuple[str, str, Engine]]:
-    for name in SERVICES if found is not None else ():
-        assert found is not None
-        yield from _settings.engines(found, name)
 
 
 def _record(asked: argparse.Namespace, tree: Tree, facts: Facts) -> None:

@@ -9,10 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
+from assistant import checkup, config, tables
 from assistant.checkup import live
-from assistant.commands import main
+from assistant.checkup.models import places
+from assistant.commands import _settings, main
 from assistant.core import doctor
+from assistant.core.doctor.words import tell
 from assistant.lock import Lock
+from assistant.messages import SERVICES
 from tests.boards import BOARDS, RK3588, Tree
 from tests.faults import FAULTS
 from tests.pipelines.mjpeg_server import mjpeg
@@ -126,6 +130,16 @@ def test_this_machine(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert rest == [row for row in table["checks"] if row["group"] != "devices"]
 
 
+@pytest.mark.parametrize("written", ["models/pico/model/", "./models/pico/model", str(ROOT / "models/pico/model")])
+def test_a_model_is_found_however_its_path_is_written(
+    written: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    _, table = asked(capsys, "--profile", "demo", "--no-devices", "--set", f"dialogue.llm.onnx.model={written}")
+    assert by_check(table)["model-files"]["case"] == "model.ok"
+    assert by_check(table)["memory"]["case"] == "memory.ok"
+
+
 def test_auto_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     """Without models: what `auto` would take, why not the others, and how to get one."""
     code, table = asked(capsys, "--no-devices")
@@ -200,9 +214,22 @@ def test_directories(tmp_path: Path) -> None:
         assert live.folder(own).state == "foreign"
 
 
-def test_findings_can_be_had_without_printing(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
-    from assistant import checkup
-    from assistant.checkup.tree import Tree as Reader
-
-    assert len(doctor.examine(checkup.facts(Reader(tree.root), None))) >= len(doctor.CHECKS)
+def test_findings_can_be_had_without_printing(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a service has its settings: resolved, without the types of the others."""
+    found = checkup.findings(config.load(_settings.sections(), "demo").resolved())
+    assert {each.check for each in found} == {check.name for check in doctor.CHECKS}
+    assert {tell(each, "en")[0] for each in found if each.check == "engines"} >= {"dialogue.llm: onnx"}
     assert capsys.readouterr() == ("", "")
+
+
+def test_every_place_of_the_settings_that_names_an_engine_is_known() -> None:
+    sets = ['cameras.door.source.opencv.source="rtsp://x/y"']
+    found = config.load(_settings.sections(), "demo", sets=sets)
+    typed = {
+        (found.written(f"{dotted}.{field}"), role)
+        for name in SERVICES
+        for dotted, table in tables.all_of(found.section(name, config.Settings), name)
+        for field, role in getattr(type(table), "roles", {}).items()
+    }
+    assert {(place.key, place.role) for place in places(found.resolved())} == typed
+    assert ("cameras.door.source", "camera") in typed

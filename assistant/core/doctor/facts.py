@@ -50,6 +50,7 @@ class Known(_Fact, frozen=True):
     """What the manifest says of a model."""
 
     name: str
+    mend: str = ""  # how it gets here: a command, or the page to read
     runtime: str = ""
     ram_mb: float = 0
     files: Mapping[str, int] = {}  # path -> bytes, 0 where nobody knows
@@ -133,6 +134,7 @@ class Facts(_Fact, frozen=True):
     swappiness: int | None = None
     dirty: tuple[int | None, int | None] = (None, None)  # percent: background, and where writers must wait
     zones: Sequence[Zone] = ()
+    profile: str = ""  # whose settings these are
     settings: str = ""  # what is wrong with them; "" nothing
     choices: Sequence[Choice] = ()
     models: Sequence[Model] = ()

@@ -102,10 +102,9 @@ def files(facts: Facts) -> Verdicts:
 
 def _defect(model: Model, facts: Facts) -> Verdict | None:
     """The first thing that is wrong with a model's files."""
-    told = {"key": model.key, "path": model.path, "known": model.known.name if model.known else ""}
-    mend = {**told, "mend": f"assistant models pull {model.known.name}" if model.known else ""}
+    told = {"key": model.key, "path": model.path, "mend": model.known.mend if model.known else ""}
     if model.kind == "missing":
-        return Verdict("model.missing" if model.known else "model.nowhere", mend)
+        return Verdict("model.missing" if model.known else "model.nowhere", told)
     for part in model.parts:
         if problem := _problem(part):
             return Verdict(problem, {**told, "path": _inside(model, part.path)})

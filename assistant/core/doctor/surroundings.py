@@ -5,7 +5,10 @@ from assistant.core.doctor.finding import Check, Verdict, Verdicts
 
 
 def settings(facts: Facts) -> Verdicts:
-    yield Verdict("settings.wrong", {"said": facts.settings}) if facts.settings else Verdict("settings.ok")
+    if facts.settings:
+        yield Verdict("settings.wrong", {"said": facts.settings})
+    else:
+        yield Verdict("settings.profile", {"profile": facts.profile}) if facts.profile else Verdict("settings.ok")
 
 
 def runtime(facts: Facts) -> Verdicts:

@@ -73,8 +73,8 @@ BOARD: Mapping[str, Words] = {
     "driver.unknown": unseen(
         "rknpu is there, but only root can read its version ({wanted} or later is needed)",
         "有 rknpu，但只有 root 能读到版本（需要 {wanted} 或更高）",
-        "run it once with sudo",
-        "用 sudo 运行一次",
+        "look yourself: sudo cat /sys/kernel/debug/rknpu/version",
+        "自己看一下：sudo cat /sys/kernel/debug/rknpu/version",
     ),
     "device.ok": ok("{path} can be opened", "{path} 可以打开"),
     "device.missing": failure(

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 from assistant.core.doctor.wording import Words, failure, ok, unseen, warning
 
-TUNE, TUNE_ZH = "see the commands below: assistant doctor --commands", "见下面的命令：assistant doctor --commands"
+TUNE = "assistant doctor --commands prints the command, and its undo"
+TUNE_ZH = "assistant doctor --commands 会给出命令和撤销命令"
 
 MACHINE: Mapping[str, Words] = {
     "clock.ok": ok("{kind}: {governor}", "{kind}：{governor}"),
     "clock.unseen": unseen("{kind}: this kernel shows no governor", "{kind}：内核没有显示调频策略"),
     "clock.loose": warning(
-        "{kind}: {governor}; its clock goes down between words",
-        "{kind}：{governor}，说话间隙会降频",
+        "{kind}: {governor}; the clock is not fixed, so answers take now longer, now shorter",
+        "{kind}：{governor}，频率不固定，回答时快时慢",
         TUNE,
         TUNE_ZH,
     ),
@@ -44,6 +45,7 @@ MACHINE: Mapping[str, Words] = {
     ),
     "files.unseen": unseen("the limit of open files cannot be read", "读不到打开文件数的限制"),
     "settings.ok": ok("in order", "正确"),
+    "settings.profile": ok("{profile} is in order", "{profile} 正确"),
     "settings.wrong": failure("{said}", "{said}", "correct the settings", "改正设置"),
     "folder.ok": ok("{path}", "{path}"),
     "folder.open": failure(

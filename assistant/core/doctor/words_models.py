@@ -30,7 +30,7 @@ MODELS: Mapping[str, Words] = {
         "{key}: what is installed can only be seen on the machine itself", "{key}：安装了什么只能在机器本身上看到"
     ),
     "model.ok": ok("{path} ({size})", "{path}（{size}）"),
-    "model.missing": failure("{path} is not there", "没有 {path}", "{mend}", "{mend}"),
+    "model.missing": failure("{path} is not there", "没有 {path}", "get it: {mend}", "获取：{mend}"),
     "model.nowhere": failure(
         "{path} is not there",
         "没有 {path}",
@@ -40,14 +40,12 @@ MODELS: Mapping[str, Words] = {
     "model.nothing": failure(
         "{path} holds no model file", "{path} 里没有模型文件", "put the model there, or correct {key}", "改正设置 {key}"
     ),
-    "model.partial": failure(
-        "{path} lacks {file}", "{path} 缺少 {file}", "assistant models pull {known}", "assistant models pull {known}"
-    ),
+    "model.partial": failure("{path} lacks {file}", "{path} 缺少 {file}", "get it again: {mend}", "重新获取：{mend}"),
     "model.length": failure(
         "{path} has {have} bytes, not {wanted}",
         "{path} 有 {have} 字节，应为 {wanted}",
-        "assistant models pull {known}",
-        "assistant models pull {known}",
+        "get it again: {mend}",
+        "重新获取：{mend}",
     ),
     "model.empty": failure("{path} is empty", "{path} 是空文件", "download it again", "重新下载"),
     "model.pointer": failure(
