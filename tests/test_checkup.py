@@ -152,6 +152,16 @@ def test_a_tree_of_nothing(tmp_path: Path) -> None:
     assert said(found)
 
 
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b'{"live": 3}', b'{"x": ' + b"[" * 100_000, b'{"choices": [{"key": "a"}]}']
+)
+def test_a_recording_that_makes_no_sense_is_as_none(text: bytes, tree: Tree) -> None:
+    tree.put(record.FILE, text)
+    found = findings(tree)
+    assert faults(found) == []
+    assert "device.unseen" in [f.case for f in found]
+
+
 def test_what_only_root_may_read_is_said_so(tree: Tree) -> None:
     tree.drop("/proc/rknpu")
     found = findings(tree)

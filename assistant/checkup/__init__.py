@@ -45,7 +45,14 @@ def facts(tree: Tree, resolved: Mapping[str, Any] | None) -> Facts:
     )
     opened = tuple(recorded.opened)
     return msgspec.structs.replace(
-        seen, **looked, live=alive, choices=chosen, models=found, opened=opened, not_opened=_why(tree, alive, opened)
+        seen,
+        **looked,
+        profile=recorded.profile,
+        live=alive,
+        choices=chosen,
+        models=found,
+        opened=opened,
+        not_opened=_why(tree, alive, opened),
     )
 
 

@@ -21,6 +21,7 @@ class RecordError(Exception):
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """What no file of the tree tells."""
 
+    profile: str = ""
     live: Live | None = None
     choices: Sequence[Choice] = ()
     models: Sequence[Model] = ()
@@ -40,6 +41,7 @@ def write(target: Path, tree: Tree, facts: Facts) -> int:
         for path, data in tree.read.items():
             _put(target, path, data)
         recorded = Recorded(
+            profile=facts.profile,
             live=facts.live,
             choices=facts.choices,
             models=facts.models,
@@ -57,7 +59,7 @@ def read(root: Path) -> Recorded:
     """What stands beside a recorded tree; nothing where it is missing or makes no sense: then that is not checked."""
     try:
         return msgspec.json.decode((root / FILE).read_bytes(), type=Recorded)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Recorded()
 
 
