@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from assistant import checkup
-from assistant.checkup import record
+from assistant.checkup import board, record
 from assistant.checkup.tree import Tree as Reader
 from assistant.core import doctor
 from assistant.core.doctor import tuning
@@ -59,6 +59,49 @@ def test_each_fault_is_named_and_nothing_else(fault: str, tree: Tree) -> None:
 def test_every_word_of_complaint_is_planted() -> None:
     planted = {case for case, _ in FAULTS.values()} | {"soc.none", "settings.wrong", "library.unreadable"}
     assert {case for case, words in WORDS.items() if words.status in ("warning", "failure")} == planted
+
+
+# What is as well as the healthy board's: path, text, and the case that it is told by.
+FINE = {
+    "the kernel that was seen to work": ("/proc/sys/kernel/osrelease", "6.1.75-vendor-rk35xx\n", "kernel.seen"),
+    "the other recommended kernel": ("/proc/sys/kernel/osrelease", "5.10.209\n", "kernel.ok"),
+    "a later one": ("/proc/sys/kernel/osrelease", "6.1.115-vendor-rk35xx\n", "kernel.ok"),
+    "a later driver": ("/proc/rknpu/version", "RKNPU driver: v0.9.10\n", "driver.ok"),
+    "a clock set by hand": ("/sys/class/devfreq/dmc/governor", "userspace\n", "clock.ok"),
+    "no swap": ("/proc/meminfo", "MemTotal: 9000000 kB\nMemAvailable: 9000000 kB\nSwapTotal: 0 kB\n", "swap.none"),
+    "dirty limits in bytes": ("/proc/sys/vm/dirty_ratio", "0\n", "dirty.ok"),
+    "many files": ("/proc/self/limits", "Max open files  unlimited  unlimited  files\n", "files.ok"),
+    "a name of three parts": ("/proc/device-tree/compatible", "a,b\0rockchip,rk3576-evb\0rockchip,rk3576\0", "soc.ok"),
+}
+
+
+@pytest.mark.parametrize("fine", FINE)
+def test_what_is_well_otherwise_is_no_fault(fine: str, tmp_path: Path) -> None:
+    path, text, case = FINE[fine]
+    tree = Tree(tmp_path / "board", BOARDS["rk3576"])
+    tree.put(path, text)
+    if case == "swap.none":
+        tree.put("/proc/sys/vm/swappiness", "100\n")
+    found = findings(tree)
+    assert faults(found) == []
+    assert case in [finding.case for finding in found]
+
+
+def test_the_driver_and_its_device_are_found_wherever_they_are_shown(tree: Tree) -> None:
+    assert board.nodes(Reader(tree.root)) == ["/dev/dri/renderD129", "/dev/rknpu"]
+    tree.put("/sys/class/drm/card1/device/uevent", "DRIVER=RKNPU\n")
+    assert board.nodes(Reader(tree.root)) == ["/dev/dri/card1", "/dev/dri/renderD129", "/dev/rknpu"]
+    tree.drop("/proc/rknpu")
+    tree.put("/sys/module/rknpu/version", "0.9.6\n")
+    assert faults(findings(tree)) == ["driver.old"]
+    tree.drop("/sys/class/drm")
+    assert faults(findings(tree)) == ["driver.old"]
+
+
+def test_the_soc_is_also_known_by_its_npu(tree: Tree) -> None:
+    tree.drop("/proc/device-tree")
+    (soc,) = [finding for finding in findings(tree) if finding.check == "soc"]
+    assert (soc.status, soc.values["soc"]) == ("ok", tree.board.soc)
 
 
 def test_a_pc_is_checked_for_what_its_engines_need(tmp_path: Path) -> None:
