@@ -34,8 +34,8 @@ FAILURES: dict[type[Exception], int] = {
 EXITS = """\
 exit codes:
   0    done, every expectation held
-  1    a turn failed, an expectation did not hold, or a service died too often
-  2    the command line or a scenario is not right
+  1    a turn failed, an expectation did not hold, or a service died too often; doctor: warnings, no failure
+  2    the command line or a scenario is not right; doctor: failures
   69   no daemon or server can be reached, or it cannot be started
   78   the settings are not in order
   130  interrupted with Ctrl-C"""
@@ -63,6 +63,7 @@ COMMANDS: dict[str, Command] = {
     "tap": Command("show live what crosses the bus", "assistant tap Heard ReplyEnded"),
     "bench": Command("measure this machine: the daemon itself, or models of true size", "assistant bench cpu"),
     "devices": Command("list or test microphones, speakers and cameras", "assistant devices --test"),
+    "doctor": Command("say what is wrong with this machine, and the mend", "assistant doctor --profile camera-qa"),
     "models": Command("get models and see what is here", "assistant models pull cpu-en"),
     "config": Command("check or show the settings", "assistant config show --profile demo"),
 }

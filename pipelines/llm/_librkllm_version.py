@@ -57,12 +57,13 @@ class Found(NamedTuple):
     how: str
 
 
-def detect(data: bytes, where: str, configured: str = "") -> Found:
-    """The release of the library whose bytes these are; ``configured`` is the setting, empty for none.
+def detect(data: bytes, where: str, configured: str = "", machine: str = "") -> Found:
+    """The release of the library whose bytes these are; ``configured`` is the setting, empty for none. ``machine``: the
+    architecture that it must be for, empty for this process's own (a file of another board is looked at, not loaded).
 
     Raises RkllmError for another architecture, a missing symbol, an unknown release or contradictory evidence.
     """
-    exports = _exports(data, where)
+    exports = _exports(data, where, machine or elf.host())
     possible = tuple(v for v in VERSIONS if TELLING & exports == TELLING & ABI[v].functions.keys())
     if not possible:
         raise _refused(where, f"exports {_listed(TELLING & exports)}, as no known release does")
@@ -85,13 +86,13 @@ def layout_of(release: str) -> str:
     return layout if layout in ABI else ""
 
 
-def _exports(data: bytes, where: str) -> frozenset[str]:
+def _exports(data: bytes, where: str, machine: str) -> frozenset[str]:
     try:
         library = elf.read(data, where)
     except EngineError as error:
         raise RkllmError(str(error)) from error
-    if library.machine != elf.host():
-        raise RkllmError(f"{where} is built for {library.machine}, this is {elf.host()}; install the library for it")
+    if library.machine != machine:
+        raise RkllmError(f"{where} is built for {library.machine}, this is {machine}; install the library for it")
     if missing := NEEDED - library.exports:
         raise RkllmError(f"{where} is no RKLLM runtime, or a damaged one: it does not export {_listed(missing)}")
     return library.exports

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines.llm import _librkllm_fill as fill
 from pipelines.llm._librkllm_abi import ABI, Abi
-from pipelines.llm._librkllm_library import Library
+from pipelines.llm._librkllm_library import PLACES, Library
 from pipelines.llm._librkllm_life import Call, Life
 from pipelines.llm._librkllm_types import (
     Answer,
@@ -35,13 +35,16 @@ from pipelines.llm._librkllm_types import (
     Tokens,
     Unsupported,
 )
+from pipelines.llm._librkllm_version import Found, detect
 
 __all__ = [
     "ABI",
+    "PLACES",
     "Abi",
     "Answer",
     "Busy",
     "Figures",
+    "Found",
     "Init",
     "Input",
     "Library",
@@ -58,6 +61,7 @@ __all__ = [
     "Text",
     "Tokens",
     "Unsupported",
+    "detect",
 ]
 
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from pipelines import engine
 from pipelines.image import fit
 from pipelines.npu.families import Family, family
+from pipelines.npu.librknnrt import LIBRARY
 from pipelines.npu.lock import Npu, Rank
 from pipelines.vision import Encoding
 
-LIBRARY = "/usr/lib/librknnrt.so"  # where RKNNLite looks, whatever LD_LIBRARY_PATH says (rknn-toolkit2 #33)
 COLLECT_EVERY = 5  # runs: RKNNLite leaves 42 kB in reference cycles with each (rknn-toolkit2 #42)
 CORES = {"rk3588": "NPU_CORE_0_1_2", "rk3576": "NPU_CORE_0_1", "rk3562": "NPU_CORE_AUTO"}
 LEAST, MOST = 16, 4096  # pixels: sizes of pictures that can be meant

@@ -92,3 +92,10 @@ def test_another_architecture_is_named() -> None:
     other = next(name for name in ("aarch64", "x86_64") if name != elf.host())
     with pytest.raises(RkllmError, match=rf"x\.so is built for {other}, this is {elf.host()}"):
         detect(library("1.3.0", said("1.3.0"), machine=other), "x.so", "1.3.0")
+
+
+def test_a_library_of_another_board_can_be_looked_at() -> None:
+    other = "riscv64"
+    assert detect(library("1.3.0", said("1.3.0"), other), "x.so", machine=other).release == "1.3.0"
+    with pytest.raises(RkllmError, match=f"x.so is built for riscv64, this is {elf.host()}"):
+        detect(library("1.3.0", said("1.3.0"), other), "x.so")
