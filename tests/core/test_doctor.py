@@ -94,7 +94,7 @@ def test_no_text_makes_them_stumble(text: str) -> None:
     ):  # fmt: skip
         each(text)
     assert all(load <= 100 for load in parse.loads(text))
-    assert parse.governor(text) == "" or parse.governor(text).replace("_", "").isalnum()
+    assert parse.governor(text).replace("_", "a").isalnum() or parse.governor(text) == ""
 
 
 def fields(text: str) -> set[str]:
