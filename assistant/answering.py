@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from assistant.core import personas
 from assistant.core.reply import Piece, Reply
-from assistant.messages import LIVE, ReplyEnded, ReplySentence, ReplyToken, Turn, Usage
+from assistant.messages import LIVE, NpuCost, ReplyEnded, ReplySentence, ReplyToken, Turn, Usage
 from pipelines import llm
 from pipelines.engine import EngineError
 
@@ -67,14 +67,7 @@ class Answering:
                 self._tokens += 1
                 self._hand_over(self.reply.add(text))
             case llm.Ended() as ended:
-                self._usage = Usage(
-                    prompt_tokens=ended.prompt_tokens,
-                    cached_tokens=ended.cached_tokens,
-                    completion_tokens=ended.completion_tokens,
-                    prefill_ms=ended.prefill_ms,
-                    first_token_ms=self._first_token_ms,
-                    decode_ms=ended.decode_ms,
-                )
+                self._usage = _usage(ended, self._first_token_ms)
                 self._hand_over(self.reply.finish())
                 return ended.reason
             case None:
@@ -125,3 +118,17 @@ class Answering:
 
 def _apology(error: EngineError) -> str:
     return next((key for kind, key in APOLOGIES.items() if isinstance(error, kind)), "model_error")
+
+
+def _usage(ended: llm.Ended, first_token_ms: float) -> Usage:
+    cost = ended.npu
+    return Usage(
+        prompt_tokens=ended.prompt_tokens,
+        cached_tokens=ended.cached_tokens,
+        completion_tokens=ended.completion_tokens,
+        prefill_ms=ended.prefill_ms,
+        first_token_ms=first_token_ms,
+        decode_ms=ended.decode_ms,
+        memory_mb=ended.memory_mb,
+        npu=None if cost is None else NpuCost(cost.wait_ms, cost.hold_ms, cost.behind),
+    )

@@ -51,6 +51,7 @@ def bound(seen: Embedding, shown: PictureRef) -> PictureBound:
         verified_at=seen.verified_at,
         fresh=seen.form != "unchanged",
         region=shown.region,
+        npu=seen.npu,
     )
 
 

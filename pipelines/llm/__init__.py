@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import engine
+from pipelines.npu.lock import Figures
 
 
 class Picture(msgspec.Struct, frozen=True, eq=False):
@@ -86,6 +87,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int
     prefill_ms: float
     decode_ms: float
+    memory_mb: float = 0.0  # of the runtime, at its peak; 0: not known
+    npu: Figures | None = None  # what its possession cost; None: without an NPU
 
 
 Event = Prefilled | Token | ToolCall | Ended  # calls come after the text

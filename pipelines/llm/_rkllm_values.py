@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines.llm import Ended, Picture, Sampling
 from pipelines.llm.librkllm import Outcome, RkllmError, Sampler
+from pipelines.npu.lock import Figures as NpuCost
 
 
 def tokenizer(path: str) -> Any:
@@ -37,7 +38,9 @@ def sampler(sampling: Sampling) -> Sampler:
     )
 
 
-def ended(outcome: Outcome | None, total: int, taken: int, limit: int, stopped: bool, began: float) -> Ended:
+def ended(
+    outcome: Outcome | None, total: int, taken: int, limit: int, stopped: bool, began: float, cost: NpuCost
+) -> Ended:
     """The runtime's figures where the run came to its own end; ``began`` counts where it was left."""
     figures = outcome.figures if outcome is not None else None
     count = figures.decode_tokens if figures and not figures.measured else taken
@@ -49,4 +52,6 @@ def ended(outcome: Outcome | None, total: int, taken: int, limit: int, stopped: 
         completion_tokens=count,
         prefill_ms=figures.prefill_ms if figures else 0.0,
         decode_ms=figures.decode_ms if figures else (time.perf_counter() - began) * 1000,
+        memory_mb=figures.memory_mb if figures else 0.0,
+        npu=cost,
     )

@@ -105,6 +105,7 @@ class Engine:
         self._held: list[Message] | None = None  # what the cache holds; None: nothing to rely on
         self._system: str | None = None  # in the runtime's template
         self._thread: threading.Thread | None = None
+        self._claim: Claim | None = None  # the latest run's on the NPU
         wants: Literal["embeddings", "text"] = "embeddings" if options.row_width else "text"
         self.capabilities = Capabilities(wants=wants, width=options.row_width, context=options.context)
 
@@ -184,7 +185,8 @@ class Engine:
         if rest := stops.rest():
             said += rest
             yield Token(rest)
-        end = ended(outcome, total, taken, limit, stops.met, began)
+        assert self._claim is not None
+        end = ended(outcome, total, taken, limit, stops.met, began, self._claim.so_far())
         if outcome is not None and end.reason == "stop":  # a reply that was cut lacks its end in the cache
             self._held = [*conversation, Message("assistant", (said,))]
         yield end
@@ -193,22 +195,23 @@ class Engine:
         self, conversation: Sequence[Message], wanted: Run, rank: Rank, sink: Callable[[str, int], Answer | None]
     ) -> Generator[str | Outcome | None, None, None]:
         """The pieces of a run's reply, None while there are none, at last the outcome. Left early, it is aborted."""
-        while self._thread is not None and self._thread.is_alive():  # an aborted run may still be at its prompt
-            yield None
-            self._thread.join(TICK)
-        claim = self._npu.claim(rank)
+        self._claim = claim = self._npu.claim(rank)
         try:
-            while not claim.take():
+            while not claim.take():  # an aborted run of this engine, too, may still be at its prompt
                 yield None
                 time.sleep(POLL_S)
-            yield from self._started(claim, conversation, wanted, sink)
-        finally:
-            if self._thread is None or not self._thread.is_alive():  # else its own end lets go of the NPU
-                claim.release()
+            if self._thread is not None:
+                self._thread.join()  # it has let go of the NPU: nothing is left of its run
+            pieces = self._start(claim, conversation, wanted, sink)
+        except BaseException:  # also where the reader has left
+            claim.release()
+            raise
+        yield from self._read(pieces)
 
-    def _started(
+    def _start(
         self, claim: Claim, conversation: Sequence[Message], wanted: Run, sink: Callable[[str, int], Answer | None]
-    ) -> Generator[str | Outcome | None, None, None]:
+    ) -> "queue.SimpleQueue[str | Outcome | BaseException]":
+        """Begins the run. Its thread lets go of the NPU before it tells the outcome: the figures are whole then."""
         step = plan(self._held, conversation, self._traits)
         self._held = None  # until this run has come to its own end
         given, wanted = self._prepare(step, conversation, wanted)
@@ -219,15 +222,23 @@ class Engine:
             return sink(text, token)
 
         def work() -> None:
+            outcome: Outcome | BaseException
             try:
-                pieces.put(self._session.run(given, take, wanted))
+                try:
+                    outcome = self._session.run(given, take, wanted)
+                finally:
+                    claim.release()
             except BaseException as error:  # raised again where the pieces are read
-                pieces.put(error)
-            finally:
-                claim.release()
+                outcome = error
+            pieces.put(outcome)
 
         self._thread = threading.Thread(target=work, name="rkllm", daemon=True)
         self._thread.start()
+        return pieces
+
+    def _read(
+        self, pieces: "queue.SimpleQueue[str | Outcome | BaseException]"
+    ) -> Generator[str | Outcome | None, None, None]:
         ended = False
         try:
             while not ended:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipelines import engine
 from pipelines.image import fit
-from pipelines.npu.lock import Npu, Rank
+from pipelines.npu.lock import Figures, Npu, Rank
 from pipelines.vision import Encoding
 
 LIBRARY = "/usr/lib/librknnrt.so"  # where RKNNLite looks, whatever LD_LIBRARY_PATH says (rknn-toolkit2 #33)
@@ -68,22 +68,23 @@ class Engine:
             self._rknn.release()
             raise engine.EngineError(f"the NPU does not take {options.model}; {_causes()}")
         grey = np.full((options.size, options.size, 3), 128, np.uint8)
-        self.tokens, self.width = self._run(grey, Rank.IDLE).shape  # also the warm-up: the first run is slow
+        self.tokens, self.width = self._run(grey, Rank.IDLE)[0].shape  # also the warm-up: the first run is slow
 
     def encode(self, picture: NDArray[np.uint8]) -> Encoding:
         """Raises EngineError also for an array that is no picture."""
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
             raise engine.EngineError(f"no RGB picture: an array of {picture.dtype} {list(picture.shape)}")
-        rows = self._run(fit(picture, self._options.size, self._options.size, self._options.padding), Rank.USER_WAITS)
+        fitted = fit(picture, self._options.size, self._options.size, self._options.padding)
+        rows, cost = self._run(fitted, Rank.USER_WAITS)
         if rows.shape != (self.tokens, self.width):
             raise engine.EngineError(f"{self._options.model} gave rows {list(rows.shape)} where it gave others before")
-        return Encoding(rows)
+        return Encoding(rows, npu=cost)
 
     def close(self) -> None:
         """Frees the NPU's memory."""
         self._rknn.release()
 
-    def _run(self, picture: NDArray[np.uint8], rank: Rank) -> NDArray[np.float32]:
+    def _run(self, picture: NDArray[np.uint8], rank: Rank) -> tuple[NDArray[np.float32], Figures]:
         fed: NDArray[Any] = picture
         if self._options.normalise:  # float32: float64 misbehaves (rkllama #140)
             mean, std = (np.array(value, np.float32) for value in (self._options.mean, self._options.std))
@@ -91,7 +92,7 @@ class Engine:
         if self._options.layout == "nchw":
             fed = fed.transpose(2, 0, 1)
         fed = np.ascontiguousarray(fed[np.newaxis])
-        with self._npu.hold(rank):
+        with self._npu.hold(rank) as claim:
             found = self._rknn.inference(inputs=[fed], data_format=self._options.layout)
         self._runs += 1
         if self._runs % COLLECT_EVERY == 0:
@@ -101,7 +102,7 @@ class Engine:
                 f"the NPU failed on a picture of {list(fed.shape)} for {self._options.model}; its log says why. Usual "
                 "causes: `size` or `layout` is not the model's, memory is full, another program is on the NPU"
             )
-        return self._rows(found)
+        return self._rows(found), claim.figures
 
     def _rows(self, outputs: list[NDArray[Any]]) -> NDArray[np.float32]:
         """Row i holds row i of every output (deepstack): [tokens, outputs x width]."""

@@ -199,6 +199,44 @@ def test_the_runtimes_figures_end_in_the_last_event(version: str, start: Start) 
     assert second.completion_tokens > 10
 
 
+@pytest.mark.parametrize("version", FAMILIES)
+def test_what_the_npu_cost_is_whole_when_the_end_is_told(
+    version: str, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RKLLM_SIM_DECODE_MS", "2")
+    monkeypatch.setenv("RKLLM_SIM_REPLY", "one two three four five six")
+    model = start(version)
+    _, end = say(model, [SYSTEM], "Count.")
+    assert end.npu is not None
+    assert end.npu.hold_ms >= 12
+    assert end.npu.behind == ""
+    assert (end.memory_mb > 0) == (version in FIGURES)
+    with Npu("vision", tmp_path / "npu").hold(Rank.IDLE):
+        asked = model.reply([SYSTEM, Message("user", ("x",))], LONG)
+        while not (model._claim and model._claim.so_far().behind):  # type: ignore[attr-defined]
+            next(asked)
+    last = list(asked)[-1]
+    assert isinstance(last, Ended)
+    assert last.npu is not None
+    assert (last.npu.behind, last.npu.wait_ms > 0) == ("vision", True)
+
+
+def test_a_run_that_is_left_waits_for_nobody_and_the_next_one_tells_what_it_waited_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left while an earlier one was still at a prompt that hears no abort: its place in the queue goes, too."""
+    monkeypatch.setenv("RKLLM_SIM_FAULTS", "deaf-prefill")
+    monkeypatch.setenv("RKLLM_SIM_PREFILL_MS", "4")
+    model, asked = start("1.3.0"), [SYSTEM, Message("user", ("word " * 60,))]
+    for _ in range(2):
+        with contextlib.closing(model.reply(asked, LONG)) as events:
+            assert isinstance(next(events), Prefilled)
+    monkeypatch.delenv("RKLLM_SIM_PREFILL_MS")
+    _, end = say(model, [SYSTEM], "And you?")
+    assert end.npu is not None
+    assert (end.npu.behind, end.npu.wait_ms > 0) == ("llm", True)
+
+
 @pytest.mark.parametrize("version", HISTORY)
 def test_with_a_tokenizer_a_conversation_without_pictures_goes_as_tokens(version: str, start: Start) -> None:
     model = start(version, tokenizer=TOKENIZER)

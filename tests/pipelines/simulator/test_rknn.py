@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,18 @@ def test_layout_and_normalising_are_the_models_affair(start: Encode) -> None:
     rows = start(layout="nchw", normalise=True, padding=(0, 0, 0)).encode(picture()).rows
     fed = ((fitted.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)).transpose(2, 0, 1)
     assert bytes(rows[0, :4].astype(np.uint8)) == zlib.crc32(np.ascontiguousarray(fed).tobytes()).to_bytes(4, "big")
+
+
+def test_what_the_npu_cost_comes_with_the_rows(start: Encode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = start()
+    monkeypatch.setenv("RKLLM_SIM_ENCODE_MS", "15")
+    claim = Npu("llm", tmp_path / "npu").claim(Rank.IDLE)
+    assert claim.take()
+    timer = threading.Timer(0.05, claim.release)
+    timer.start()
+    cost = encoder.encode(picture()).npu
+    assert cost.hold_ms >= 15
+    assert (cost.behind, cost.wait_ms > 0) == ("llm", True)
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
