@@ -32,7 +32,7 @@ class Answering:
         self._engine_ms = 0.0  # in the language model so far
         self._first_token_ms = 0.0
         self._usage: Usage | None = None  # as the model told it at its own end
-        self._tokens = self._prompt_tokens = 0
+        self._tokens = self._thoughts = self._prompt_tokens = 0
 
     @property
     def working(self) -> bool:
@@ -61,6 +61,8 @@ class Answering:
         match event:
             case llm.Prefilled(total=total):
                 self._prompt_tokens = total
+            case llm.Thought():
+                self._thoughts += 1
             case llm.Token(text=text):
                 self._first_token_ms = self._first_token_ms or self._engine_ms
                 self._publish(ReplyToken(turn=self.turn, text=text, index=self._tokens))
@@ -69,6 +71,8 @@ class Answering:
             case llm.Ended() as ended:
                 self._usage = _usage(ended, self._first_token_ms)
                 self._hand_over(self.reply.finish())
+                if not self.reply.text.strip():  # silence would leave the user waiting
+                    self.say(personas.say("only_thoughts" if self._thoughts else "no_words", self.language))
                 return ended.reason
             case None:
                 raise EngineError("the language model stopped without an end")
@@ -91,7 +95,7 @@ class Answering:
         sentences = reply.sentences if self.live else 0
         usage = self._usage or Usage(
             prompt_tokens=self._prompt_tokens,
-            completion_tokens=self._tokens,
+            completion_tokens=self._tokens + self._thoughts,
             first_token_ms=self._first_token_ms,
         )
         ended = ReplyEnded(

@@ -32,11 +32,12 @@ import msgspec
 import numpy as np
 
 from pipelines import engine
-from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Token
+from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Thought, Token
 from pipelines.llm._librkllm_fill import require
 from pipelines.llm._rkllm_plan import Reuse, Step, Template, Traits, Writer, pictures, plan, system_of
 from pipelines.llm._rkllm_values import ended, rows_of, sampler, tokenizer
-from pipelines.llm._stops import Stops
+from pipelines.llm._sampling import StopText
+from pipelines.llm._thinking import Thinking, opens
 from pipelines.llm.librkllm import (
     Answer,
     Init,
@@ -73,7 +74,8 @@ class Options(engine.Options, frozen=True, kw_only=True):
     tokenizer: str = ""  # the model's tokenizer.json: exact counts, and conversations as tokens
     history: Literal["template", "lines"] = "lines"  # earlier turns; "template" where special tokens are not stripped
     reuse: Reuse = "history"
-    thinking: bool | None = None
+    thinking: bool | None = None  # whether a model that can think before it answers does; None: as the release has it
+    thinking_opened: bool = False  # the model's own template opens the thought itself, at the prompt's end
     sampler: Sampler = Sampler(top_k=1)  # for releases before 1.3.0, which cannot be told for each reply
     n_keep: int | None = None
     embed_flash: bool | None = None
@@ -94,6 +96,7 @@ class Engine:
         self._library = Library(options.library, options.runtime_version)
         self._writer = Writer(options.template, options.tags, options.history == "lines")
         abi = self._library.abi
+        self._opened = options.thinking_opened or (options.template is not None and opens(options.template.postfix))
         self._each = abi.has("RKLLMInferParam", "sampling_params")  # sampling and length for each reply
         history = "rkllm_set_chat_template" in abi.functions
         exact = self._encoder is not None and options.template is not None
@@ -167,7 +170,7 @@ class Engine:
         wanted = Run(keep_history=False, thinking=self._options.thinking)
         if self._each:
             wanted = msgspec.structs.replace(wanted, sampler=sampler(sampling), max_new_tokens=limit)
-        stops, said, taken = Stops(sampling.stop), "", 0
+        stops, thinking, said, taken = StopText(sampling.stop), Thinking(self._opened), "", 0
         began, outcome = time.perf_counter(), None
         with contextlib.closing(self._events(conversation, wanted, rank, lambda *_: None)) as events:
             for piece in events:
@@ -177,16 +180,18 @@ class Engine:
                     outcome = piece
                 elif piece:
                     taken += 1
-                    said += (text := stops.feed(piece))
+                    said += (text := stops.add(thinking.feed(piece)))
                     if text:
                         yield Token(text)
-                    if stops.met or (taken >= limit and not self._each):
+                    elif thinking.thought:
+                        yield Thought()
+                    if stops.stopped or (taken >= limit and not self._each):
                         break
-        if rest := stops.rest():
+        if rest := stops.add(thinking.rest()) + stops.rest():
             said += rest
             yield Token(rest)
         assert self._claim is not None
-        end = ended(outcome, total, taken, limit, stops.met, began, self._claim.so_far())
+        end = ended(outcome, total, taken, limit, stops.stopped, began, self._claim.so_far())
         if outcome is not None and end.reason == "stop":  # a reply that was cut lacks its end in the cache
             self._held = [*conversation, Message("assistant", (said,))]
         yield end

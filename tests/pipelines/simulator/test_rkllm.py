@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipelines import engine, simulator
-from pipelines.llm import Ended, LanguageModel, Message, Picture, Prefilled, PromptTooLong, Sampling, Token
+from pipelines.llm import Ended, LanguageModel, Message, Picture, Prefilled, PromptTooLong, Sampling, Thought, Token
 from pipelines.llm.librkllm import Unsupported
 from pipelines.npu.lock import Npu, Rank
 from pipelines.simulator import build
@@ -197,6 +197,32 @@ def test_the_runtimes_figures_end_in_the_last_event(version: str, start: Start) 
     _, second = say(model, talk, "Why?")
     assert first.cached_tokens < second.cached_tokens < second.prompt_tokens
     assert second.completion_tokens > 10
+
+
+@pytest.mark.parametrize("version", FAMILIES)
+def test_thoughts_are_no_part_of_the_reply_and_the_conversation_still_grows(
+    version: str, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RKLLM_SIM_REPLY", "<think>\nWell, {cached} tokens. </think>\n\nAda {prefilled}")
+    model, talk = start(version), [SYSTEM]
+    reply, end = say(model, talk, "Who are you? " * 9)
+    assert reply.startswith("Ada")
+    assert end.completion_tokens > 6  # what was thought was computed, too
+    first = int(reply.split()[1])
+    second = int(say(model, talk, "Who?")[0].split()[1])
+    assert (second < first) == (version in HISTORY)
+    events = list(model.reply([*talk, Message("user", ("And?",))], Sampling(max_tokens=3)))
+    assert [event for event in events if isinstance(event, Token)] == []
+    assert sum(isinstance(event, Thought) for event in events) > 0
+    assert isinstance(events[-1], Ended)
+    assert events[-1].reason == "length"
+
+
+def test_a_template_that_opens_the_thought(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RKLLM_SIM_REPLY", "Hm. </think> Ada.")
+    opening = {"postfix": "<|im_end|>\n<|im_start|>assistant\n<think>\n"}
+    for options in ({"template": opening}, {"thinking_opened": True}):
+        assert say(start("1.3.0", **options), [SYSTEM], "Who?")[0] == "Ada."
 
 
 @pytest.mark.parametrize("version", FAMILIES)
