@@ -40,6 +40,11 @@ class Answering:
         return self._events is not None
 
     @property
+    def memory_mb(self) -> float:
+        """Of the model's runtime, as it told it at the end; 0 where it did not."""
+        return self._usage.memory_mb if self._usage is not None else 0.0
+
+    @property
     def live(self) -> bool:
         """Is it spoken? Other conversations are read, not heard."""
         return self.turn.conversation == LIVE

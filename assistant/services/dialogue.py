@@ -37,9 +37,11 @@ from assistant.messages import (
     Unseen,
 )
 from assistant.service import Service, Unfit
+from assistant.warmth import Warmth
 from assistant.wire import Received
 from pipelines import llm
 from pipelines.engine import EngineError, name_of
+from pipelines.npu.heat import Thermometer
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,8 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     max_tokens: int = 200  # of a reply
     first_clause: bool = True  # speech may begin with the first clause of a sentence
     load_s: float = 180.0  # a model may take this long to load
+    hot_c: float = 80.0  # °C: from there on the NPU is spared: nothing is done ahead, and replies are no longer than …
+    hot_max_tokens: int = 60  # … this
 
 
 def run(service: Service, settings: Settings) -> None:
@@ -86,11 +90,13 @@ def run(service: Service, settings: Settings) -> None:
     path = service.state_dir / "history.db" if kept else None
     history = History(path, float(settings.retention) if kept else 0.0)
     memory = Memory(model, history, service.clock, settings.history == "keep", settings.gap_s)
-    dialogue = Dialogue(service, settings, model, memory)
+    warmth = Warmth(service, settings.hot_c, Thermometer())
+    dialogue = Dialogue(service, settings, model, memory, warmth)
     service.ready(name_of(model))
-    if missing:
-        service.be("degraded", missing)
+    service.trouble("model", missing)
+    service.trouble("history", memory.trouble)
     while service.running:
+        warmth.look()
         received = service.receive(0.0 if dialogue.working else 0.1)
         if received is not None:
             dialogue.take(received)
@@ -101,8 +107,11 @@ def run(service: Service, settings: Settings) -> None:
 
 
 class Dialogue:
-    def __init__(self, service: Service, settings: Settings, model: llm.LanguageModel, memory: Memory) -> None:
+    def __init__(
+        self, service: Service, settings: Settings, model: llm.LanguageModel, memory: Memory, warmth: Warmth
+    ) -> None:
         self._service, self._settings, self._model, self._memory = service, settings, model, memory
+        self._warmth = warmth
         self._current: Answering | None = None
         self._waiting: deque[Ask] = deque()  # questions of other conversations, while one is answered
         self._cameras: dict[str, tuple[str, ...]] = {}  # those that a question may name, and what it may call them
@@ -239,6 +248,8 @@ class Dialogue:
         current, self._current = self._current, None
         assert current is not None
         sentences = current.end(reason, detail)
+        if current.memory_mb:
+            self._service.figures["llm_memory_mb"] = current.memory_mb
         if reason in ("command", "unseen"):
             return  # the daemon's own words are no part of the conversation
         turn, reply = current.turn, current.reply
@@ -246,10 +257,7 @@ class Dialogue:
         self._memory.answered(turn, reply.heard() if cut and current.live else reply.text, cut)
         if sentences:
             self._sounding[turn] = (reply, cut)
-        if self._memory.trouble:
-            self._service.be("degraded", self._memory.trouble)
-        else:
-            self._service.well()
+        self._service.trouble("history", self._memory.trouble)
 
     def _fail(self, error: EngineError) -> None:
         """The language model could not: say so, keep the conversation as it was heard."""
@@ -307,12 +315,14 @@ class Dialogue:
         )
 
     def _sampling(self) -> llm.Sampling:
-        preset = personas.SAMPLING[self._settings.sampling]
+        preset, most = personas.SAMPLING[self._settings.sampling], self._settings.max_tokens
+        if self._warmth.hot:
+            most = min(most, self._settings.hot_max_tokens)
         return llm.Sampling(
             temperature=preset.temperature,
             top_p=preset.top_p,
             seed=self._settings.seed,
-            max_tokens=self._settings.max_tokens,
+            max_tokens=most,
         )
 
     def _speech(self) -> str:

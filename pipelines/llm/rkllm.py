@@ -34,11 +34,13 @@ import numpy as np
 from pipelines import engine
 from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Thought, Token
 from pipelines.llm._librkllm_fill import require
+from pipelines.llm._rkllm_board import BOARDS, Growth, LogLevel, Soc, cpus, speak
 from pipelines.llm._rkllm_plan import Reuse, Step, Template, Traits, Writer, pictures, plan, system_of
 from pipelines.llm._rkllm_values import ended, rows_of, sampler, tokenizer
 from pipelines.llm._sampling import StopText
 from pipelines.llm._thinking import Thinking, opens
 from pipelines.llm.librkllm import (
+    Abi,
     Answer,
     Init,
     Input,
@@ -52,10 +54,10 @@ from pipelines.llm.librkllm import (
     Text,
     Tokens,
 )
+from pipelines.npu.files import allow_many
 from pipelines.npu.lock import POLL_S, Claim, Npu, Rank
 
 TICK = 0.05  # s: how often a reader who waits for the NPU gets the chance to leave
-DOMAINS = {"rk3588": 1, "rk3576": 1, "rk3562": 0}  # as the vendor's multimodal demo has it: 1 beside RKNN's 0
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -63,7 +65,7 @@ class Options(engine.Options, frozen=True, kw_only=True):
     model: str  # the .rkllm file
     library: str = ""  # librkllmrt.so; empty: where it is usually installed
     runtime_version: str = ""  # overrides what the library says of itself
-    soc: Literal["rk3588", "rk3576", "rk3562"] = "rk3588"
+    soc: Soc = "rk3588"
     context: Annotated[int, msgspec.Meta(ge=64)] = 4096  # tokens, prompt and reply together
     context_limit: Positive | None = None  # the most that the model was converted for
     max_new_tokens: Positive = 512  # the most a reply may have where the release cannot be told for each
@@ -77,10 +79,12 @@ class Options(engine.Options, frozen=True, kw_only=True):
     thinking: bool | None = None  # whether a model that can think before it answers does; None: as the release has it
     thinking_opened: bool = False  # the model's own template opens the thought itself, at the prompt's end
     sampler: Sampler = Sampler(top_k=1)  # for releases before 1.3.0, which cannot be told for each reply
-    n_keep: int | None = None
-    embed_flash: bool | None = None
-    cpus: tuple[int, ...] | None = None
-    base_domain_id: int | None = None
+    n_keep: int | None = None  # tokens at the head that survive a full context; None: the library's choice (-1)
+    embed_flash: bool | None = None  # word embeddings from flash instead of memory; None: the library's choice (true)
+    cpus: tuple[int, ...] | None = None  # cores to run on; None: the SoC's fast ones
+    base_domain_id: int | None = None  # which 4 GB of the NPU's addresses; None: not those of RKNN's encoder
+    log_level: LogLevel | None = None  # of the library: 1 figures, 2 prompts as well; None: RKLLM_LOG_LEVEL's
+    growth_mb: Annotated[float, msgspec.Meta(ge=0)] = 256.0  # a runtime that grows by more is reported in the log
     npu: str = ""  # the folder of the NPU's lock files, the same for all its users; empty: the usual one
 
 
@@ -93,6 +97,8 @@ class Engine:
         """Loads the model: seconds to a minute. Raises EngineError for what is not in order."""
         self._options = options
         self._encoder = tokenizer(options.tokenizer) if options.tokenizer else None
+        speak(options.log_level)
+        allow_many()
         self._library = Library(options.library, options.runtime_version)
         self._writer = Writer(options.template, options.tags, options.history == "lines")
         abi = self._library.abi
@@ -104,7 +110,8 @@ class Engine:
         if options.thinking is not None:
             require(abi, "RKLLMInput", "enable_thinking")
         self._npu = Npu("llm", Path(options.npu) if options.npu else None)
-        self._session = Session(self._library, _init(options))
+        self._session = Session(self._library, _init(options, abi))
+        self._growth = Growth(options.growth_mb)
         self._held: list[Message] | None = None  # what the cache holds; None: nothing to rely on
         self._system: str | None = None  # in the runtime's template
         self._thread: threading.Thread | None = None
@@ -192,6 +199,8 @@ class Engine:
             yield Token(rest)
         assert self._claim is not None
         end = ended(outcome, total, taken, limit, stops.stopped, began, self._claim.so_far())
+        if outcome is not None:
+            self._growth.note(outcome.figures.memory_mb)
         if outcome is not None and end.reason == "stop":  # a reply that was cut lacks its end in the cache
             self._held = [*conversation, Message("assistant", (said,))]
         yield end
@@ -287,8 +296,8 @@ class Engine:
         return Seen(text, rows[np.newaxis]), wanted
 
 
-def _init(options: Options) -> Init:
-    domain = DOMAINS[options.soc] if options.base_domain_id is None else options.base_domain_id
+def _init(options: Options, abi: Abi) -> Init:
+    domain = BOARDS[options.soc].base_domain_id if options.base_domain_id is None else options.base_domain_id
     return Init(
         model=options.model,
         max_context_len=options.context,
@@ -301,5 +310,5 @@ def _init(options: Options) -> Init:
         row_width=options.row_width or None,
         base_domain_id=domain,
         embed_flash=options.embed_flash,
-        cpus=options.cpus,
+        cpus=cpus(options.soc, options.cpus, abi),
     )

@@ -12,6 +12,8 @@ What it is told and how it fails comes from the environment of the process that 
   of it), raw (in two NORMAL pieces).
 - RKLLM_SIM_SOC: the board; a model made for another one is refused.
 - RKLLM_SIM_NPU: a lock file: runs that overlap on it fail as on a board, and are counted in FILE.overlaps.
+- ASSISTANT_THERMAL: a folder with thermal_zone0/type (npu-thermal) and thermal_zone0/temp (thousandths of a °C), which
+  the assistant reads instead of the machine's own: write there how hot the board is.
 - RKLLM_SIM_ENCODE_MS: how long the image encoder of the stand-in ``rknnlite`` takes; its folder is STAND_IN.
 """
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipelines import engine
 from pipelines.image import fit
+from pipelines.npu.files import allow_many
 from pipelines.npu.lock import Figures, Npu, Rank
 from pipelines.vision import Encoding
 
@@ -60,6 +61,7 @@ class Engine:
             raise engine.EngineError(
                 f"the model {options.model} cannot be read; set `model` to a .rknn for {options.soc}"
             )
+        allow_many()  # and each of them leaks some (rknn-toolkit2 #532)
         self._rknn: Any = RKNNLite(verbose=False)
         self._runs = 0
         if self._rknn.load_rknn(options.model) != 0:
