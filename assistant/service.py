@@ -106,8 +106,8 @@ class Service:
         self.be("ready", self.ready_detail)
 
     def trouble(self, about: str, detail: str) -> None:
-        """What is wrong with one thing, until "" says that it no longer is; health shows all that is. For a service that
-        says nothing by ``be`` while it works."""
+        """What is wrong with one thing, until "" says that it no longer is; health shows all that is. For a service
+        that says nothing by ``be`` while it works."""
         if detail == self._troubles.get(about, ""):
             return
         if detail:

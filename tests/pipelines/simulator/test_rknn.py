@@ -1,5 +1,6 @@
 """The NPU's image encoder on the stand-in board: what it makes of pictures, and errors that name their cause."""
 
+import gc
 import json
 import sys
 import threading
@@ -16,6 +17,7 @@ from pipelines.image import fit
 from pipelines.llm import Message, Picture, Sampling, Token
 from pipelines.npu.lock import Npu, Rank
 from pipelines.simulator import build
+from pipelines.vision.rknn import COLLECT_EVERY
 
 Encode = Callable[..., Any]
 
@@ -72,6 +74,22 @@ def test_what_the_npu_cost_comes_with_the_rows(start: Encode, tmp_path: Path, mo
     cost = encoder.encode(picture()).npu
     assert cost.hold_ms >= 15
     assert (cost.behind, cost.wait_ms > 0) == ("llm", True)
+
+
+def test_what_each_run_leaves_behind_is_collected(start: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RKLLM_SIM_FAULTS", "leak")
+    encoder = start()
+    left = sys.modules["rknnlite.api"].LEFT
+    gc.collect()
+    gc.disable()  # the engine must not rely on when Python would do it
+    try:
+        most = 0
+        for seed in range(14):
+            encoder.encode(picture(seed))
+            most = max(most, len(left))
+    finally:
+        gc.enable()
+    assert 0 < most < 2 * COLLECT_EVERY
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {

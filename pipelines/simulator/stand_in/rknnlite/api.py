@@ -2,13 +2,14 @@
 
 A simulated .rknn is a text (see ``pipelines.simulator.write_encoder``). The rows that it makes of a picture are random
 numbers drawn from the picture's checksum, which the first row begins with, byte by byte. The environment says the rest:
-RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails), RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC, RKLLM_SIM_NPU.
+RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails, leak), RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC, RKLLM_SIM_NPU.
 """
 
 import fcntl
 import os
 import sys
 import time
+import weakref
 import zlib
 from typing import Any
 
@@ -19,6 +20,17 @@ SAID = {
     "old-driver": "rknpu driver version is too low, please upgrade to 0.9.8",
     "old-librknnrt": "Invalid RKNN model version 6",
 }
+
+
+class Left:
+    """What a run leaves behind: a reference cycle, which only the garbage collector finds."""
+
+    def __init__(self) -> None:
+        self.itself, self.data = self, bytes(42_000)
+        LEFT.add(self)
+
+
+LEFT: "weakref.WeakSet[Left]" = weakref.WeakSet()
 
 
 class RKNNLite:
@@ -70,6 +82,8 @@ class RKNNLite:
         if len(inputs) != 1 or inputs[0].shape != wanted:
             self._failed(f"RKNN_ERR_INPUT_INVALID: wanted {wanted}")
             return None
+        if "leak" in _faults():
+            Left()
         return self._encoded(inputs[0])
 
     def _encoded(self, picture: NDArray[Any]) -> list[NDArray[np.float32]] | None:
