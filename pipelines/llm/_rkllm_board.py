@@ -52,7 +52,7 @@ class Growth:
         self._most_mb, self._first_mb, self._runs, self._told = most_mb, 0.0, 0, False
 
     def note(self, memory_mb: float) -> None:
-        """``memory_mb``: after a run; 0 where the release does not tell it."""
+        """``memory_mb``: after a run; 0 where it is not known."""
         self._runs += 1
         self._first_mb = self._first_mb or memory_mb
         if memory_mb - self._first_mb <= self._most_mb or self._told:

@@ -36,7 +36,7 @@ from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong
 from pipelines.llm._librkllm_fill import require
 from pipelines.llm._rkllm_board import BOARDS, Growth, LogLevel, Soc, cpus, speak
 from pipelines.llm._rkllm_plan import Reuse, Step, Template, Traits, Writer, pictures, plan, system_of
-from pipelines.llm._rkllm_values import ended, rows_of, sampler, tokenizer
+from pipelines.llm._rkllm_values import Clock, ended, rows_of, sampler, tokenizer
 from pipelines.llm._sampling import StopText
 from pipelines.llm._thinking import Thinking, opens
 from pipelines.llm.librkllm import (
@@ -178,7 +178,7 @@ class Engine:
         if self._each:
             wanted = msgspec.structs.replace(wanted, sampler=sampler(sampling), max_new_tokens=limit)
         stops, thinking, said, taken = StopText(sampling.stop), Thinking(self._opened), "", 0
-        began, outcome = time.perf_counter(), None
+        clock, outcome = Clock(), None
         with contextlib.closing(self._events(conversation, wanted, rank, lambda *_: None)) as events:
             for piece in events:
                 if piece is None:
@@ -187,6 +187,7 @@ class Engine:
                     outcome = piece
                 elif piece:
                     taken += 1
+                    clock.piece()
                     said += (text := stops.add(thinking.feed(piece)))
                     if text:
                         yield Token(text)
@@ -198,9 +199,10 @@ class Engine:
             said += rest
             yield Token(rest)
         assert self._claim is not None
-        end = ended(outcome, total, taken, limit, stops.stopped, began, self._claim.so_far())
-        if outcome is not None:
-            self._growth.note(outcome.figures.memory_mb)
+        cost = self._claim.so_far()
+        figures = outcome.figures if outcome is not None else clock.figures(cost.wait_ms, taken)
+        end = ended(figures, total, taken, limit, stops.stopped, cost)
+        self._growth.note(end.memory_mb)
         if outcome is not None and end.reason == "stop":  # a reply that was cut lacks its end in the cache
             self._held = [*conversation, Message("assistant", (said,))]
         yield end

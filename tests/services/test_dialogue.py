@@ -111,6 +111,10 @@ def test_a_reply_that_says_nothing_is_answered_for(
     reply = talk.ask(question, *pieces)
     assert said in reply.text
     assert (reply.reason, reply.usage.completion_tokens) == ("stop", tokens)
+
+
+def test_health_tells_the_models_memory(talk: Talking) -> None:
+    assert talk.ask("what is it", "Red.").usage.memory_mb == 123
     assert talk.health(lambda beat: "llm_memory_mb" in beat.figures).figures["llm_memory_mb"] == 123
 
 

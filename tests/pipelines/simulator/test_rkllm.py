@@ -122,10 +122,12 @@ class TestConversation:
         assert "".join(event.text for event in events if isinstance(event, Token)) == "one two three"
         assert isinstance(events[-1], Ended)
         assert (events[-1].reason, events[-1].completion_tokens) == ("length", 3)
+        monkeypatch.setenv("RKLLM_SIM_PREFILL_MS", "2")
         events = list(model.reply(asked, Sampling(stop=("ree fo",))))
         assert "".join(event.text for event in events if isinstance(event, Token)) == "one two th"
         assert isinstance(events[-1], Ended)
         assert events[-1].reason == "stop"
+        assert events[-1].prefill_ms > events[-1].decode_ms  # also where the run was left, and nothing told of it
 
     def test_what_is_wrong_is_said_at_once(self, version: str, start: Start) -> None:
         model = start(version, context=64, max_new_tokens=20)
