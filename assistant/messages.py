@@ -120,6 +120,14 @@ class Look(Message, frozen=True, kw_only=True):
     until: int  # dialogue no longer waits for an answer after this time
 
 
+class NpuCost(msgspec.Struct, frozen=True):
+    """What possession of the NPU cost a job."""
+
+    wait_ms: float = 0.0
+    hold_ms: float = 0.0
+    behind: str = ""  # who held it when it was asked for; "": nobody
+
+
 class Embedding(Message, frozen=True, kw_only=True):
     """Vision's answer to a Look. Payload: float32 rows [tokens, width], or an encoded JPEG, or none if unchanged."""
 
@@ -135,7 +143,8 @@ class Embedding(Message, frozen=True, kw_only=True):
     tokens: int = 0
     width: int = 0
     grid: tuple[int, int] = (0, 0)
-    engine_ms: float = 0.0  # 0 when the embedding was already in hand
+    engine_ms: float = 0.0  # waiting for the NPU included; 0 when the embedding was already in hand
+    npu: NpuCost | None = None  # None: without an NPU, or in hand already
 
 
 class Unseen(Message, frozen=True, kw_only=True):
@@ -169,6 +178,7 @@ class PictureBound(Message, frozen=True, kw_only=True):
     verified_at: int
     fresh: bool  # new in the prompt with this turn (else verified or carried over)
     region: str = ""  # the part of the frame that was looked at; "": all of it
+    npu: NpuCost | None = None  # of encoding it for this turn
 
 
 class ReplyToken(Message, frozen=True, kw_only=True):
@@ -195,6 +205,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     prefill_ms: float = 0.0
     first_token_ms: float = 0.0  # language-model time to the first token, prefill included
     decode_ms: float = 0.0
+    memory_mb: float = 0.0  # of the model's runtime, at its peak; 0: not known
+    npu: NpuCost | None = None  # None: without an NPU
 
 
 class ReplyEnded(Message, frozen=True, kw_only=True):

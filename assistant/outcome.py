@@ -7,6 +7,7 @@ from assistant.core.ledger import LOST_S, TurnRecord
 from assistant.messages import (
     LIVE,
     Message,
+    NpuCost,
     Speaking,
     SpeechDropped,
     SpeechEnded,
@@ -39,6 +40,9 @@ class Line(msgspec.Struct, kw_only=True):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    tokens_per_s: float | None = None  # of the reply, as its engine measured it
+    memory_mb: float | None = None  # of the model's runtime, at its peak
+    npu: dict[str, NpuCost] = {}  # what its possession cost "encode" and "reply"; empty without an NPU
     finish_reason: str | None = None
     detail: str = ""
     spoken: str = ""  # what was really played
@@ -161,6 +165,9 @@ def _line(record: TurnRecord, number: int) -> Line:
         prompt_tokens=record.prompt_tokens,
         cached_tokens=record.cached_tokens,
         completion_tokens=record.completion_tokens,
+        tokens_per_s=_rounded(record.tokens_per_s),
+        memory_mb=_rounded(record.memory_mb),
+        npu={job: NpuCost(round(c.wait_ms, 3), round(c.hold_ms, 3), c.behind) for job, c in record.npu.items()},
         finish_reason=record.finish_reason,
         detail=record.detail,
         spoken=record.spoken_text,

@@ -52,6 +52,7 @@ class Service:
         self._notifier = notifier
         self._state: Literal["starting", "ready", "degraded", "stopping"] = "starting"
         self._detail = ""
+        self._troubles: dict[str, str] = {}
         self._beat_at = 0.0
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         bus.watch(self._wake_read)
@@ -103,6 +104,20 @@ class Service:
     def well(self) -> None:
         """All is as it should be (again)."""
         self.be("ready", self.ready_detail)
+
+    def trouble(self, about: str, detail: str) -> None:
+        """What is wrong with one thing, until "" says that it no longer is; health shows all that is. For a service
+        that says nothing by ``be`` while it works."""
+        if detail == self._troubles.get(about, ""):
+            return
+        if detail:
+            self._troubles[about] = detail
+        else:
+            del self._troubles[about]
+        if self._troubles:
+            self.be("degraded", "; ".join(self._troubles.values()))
+        else:
+            self.well()
 
     def be(self, state: Literal["starting", "ready", "degraded", "stopping"], detail: str = "") -> None:
         """Change what health shows; at once, not at the next beat."""

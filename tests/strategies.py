@@ -1,5 +1,6 @@
 """Any message: hypothesis strategies out of the types themselves."""
 
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -13,6 +14,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     bytes: st.binary(max_size=40),
     bool: st.booleans(),
     float: st.floats(allow_nan=False),
+    type(None): st.none(),
 }
 
 
@@ -27,6 +29,8 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
         return st.lists(of(inner[0]), max_size=3).map(tuple) if inner[-1] is ... else st.tuples(*map(of, inner))
     if get_origin(kind) is dict:
         return st.dictionaries(of(inner[0]), of(inner[1]), max_size=3)
+    if get_origin(kind) is UnionType:
+        return st.one_of(*map(of, inner))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return st.builds(kind, **{name: of(hint) for name, hint in get_type_hints(kind).items()})
     raise NotImplementedError(f"{kind} in a message: say here how to make one")

@@ -5,7 +5,7 @@ import pytest
 from msgspec import UNSET
 
 from assistant.core.ledger import TurnRecord
-from assistant.messages import LIVE, Message, Speaking, SpeechDropped, SpeechStarted, Turn, TurnStarted
+from assistant.messages import LIVE, Message, NpuCost, Speaking, SpeechDropped, SpeechStarted, Turn, TurnStarted
 from assistant.outcome import ANSWER_S, NOTICE_S, SETTLE_S, Claim, Line
 from assistant.scenario import Step
 
@@ -138,6 +138,15 @@ def test_a_line_tells_the_keys_that_are_promised() -> None:
     assert "dropped" not in keys
     promised = "turn step heard answer frame_seq frame_age_ms prompt_tokens cached_tokens completion_tokens"
     assert set(promised.split()) | {"finish_reason", "spoken", "timings_ms", "ok", "why"} <= set(keys)
+
+
+def test_a_line_tells_what_the_npu_cost() -> None:
+    claim = heard()
+    claim.note(onset(NOW), NOW, "replay")
+    claim.complete(record(NOW, npu={"reply": NpuCost(1.23456, 20.0, "vision")}, memory_mb=500.0, tokens_per_s=4.0))
+    told = msgspec.json.decode(msgspec.json.encode(claim.lines("")[0]))
+    assert told["npu"] == {"reply": {"wait_ms": 1.235, "hold_ms": 20.0, "behind": "vision"}}
+    assert (told["memory_mb"], told["tokens_per_s"]) == (500.0, 4.0)
 
 
 def test_stages_count_from_the_end_of_the_speech() -> None:

@@ -10,7 +10,8 @@ import msgspec
 from assistant import client, paths
 from assistant.client import Client, Unavailable
 from assistant.commands import FAILED, OK, USAGE, Failure, _settings
-from assistant.messages import PictureBound, ReplyEnded, TurnStarted
+from assistant.core.turnfacts import WAITED_MS
+from assistant.messages import NpuCost, PictureBound, ReplyEnded, TurnStarted
 from assistant.wire import Received
 
 QUIET = "log.level=warning"  # a private daemon's log would stand between the lines of the conversation
@@ -60,6 +61,11 @@ class Answer(msgspec.Struct, kw_only=True):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    tokens_per_s: float | None = None  # as the engine measured it
+    prefill_ms: float = 0.0
+    decode_ms: float = 0.0
+    memory_mb: float | None = None  # of the model's runtime, at its peak
+    npu: dict[str, NpuCost] = {}  # what its possession cost "encode" and "reply"; empty without an NPU
     total_ms: float = 0.0
 
     @property
@@ -72,7 +78,16 @@ class Answer(msgspec.Struct, kw_only=True):
         computed = self.prompt_tokens - self.cached_tokens
         tokens = f"{computed} tokens computed, {self.cached_tokens} from cache, {self.completion_tokens} generated"
         ended = "" if self.finish_reason == "stop" else f" · {self.finish_reason}"
-        return f"{seen} · {tokens} · {self.total_ms:.0f} ms{ended}"
+        pace = "" if self.tokens_per_s is None else f" · {self.tokens_per_s:.1f} tokens/s"
+        memory = "" if self.memory_mb is None else f" · {self.memory_mb:.0f} MB"
+        npu = f" · NPU: {', '.join(_cost(job, cost) for job, cost in self.npu.items())}" if self.npu else ""
+        return f"{seen} · {tokens}{pace} · {self.total_ms:.0f} ms{memory}{npu}{ended}"
+
+
+def _cost(job: str, cost: NpuCost) -> str:
+    behind = f" behind {cost.behind}" if cost.behind else ""
+    waited = f" after {cost.wait_ms:.0f} ms{behind}" if cost.wait_ms >= WAITED_MS else ""
+    return f"{job} {cost.hold_ms:.0f} ms{waited}"
 
 
 def answer(question: str, messages: Sequence[Received]) -> Answer:
@@ -85,10 +100,17 @@ def answer(question: str, messages: Sequence[Received]) -> Answer:
                 asked_at = at
             case PictureBound() as bound:
                 found.camera, found.frame_seq = bound.camera, bound.frame_seq
+                if bound.npu is not None:
+                    found.npu["encode"] = bound.npu
                 found.picture_age_ms = max(0.0, (asked_at - bound.verified_at) / 1e6) if asked_at else None
             case ReplyEnded(usage=usage) as ended:
                 found.answer, found.finish_reason, found.detail = ended.text, ended.reason, ended.detail
                 found.prompt_tokens, found.cached_tokens = usage.prompt_tokens, usage.cached_tokens
                 found.completion_tokens = usage.completion_tokens
+                found.prefill_ms, found.decode_ms = usage.prefill_ms, usage.decode_ms
+                found.tokens_per_s = usage.completion_tokens * 1000 / usage.decode_ms if usage.decode_ms else None
+                found.memory_mb = usage.memory_mb or None
+                if usage.npu is not None:
+                    found.npu["reply"] = usage.npu
                 found.total_ms = (received.stamp.sent_at - asked_at) / 1e6 if asked_at else 0.0
     return found

@@ -25,6 +25,9 @@ LANES: dict[str, tuple[str, Color]] = {
     "voice": ("voice", (90, 110, 235)),
     "sound": ("reply sounds", (110, 175, 90)),
 }
+# Waits for the NPU, in the lane of what waits.
+WAITS = {"encode waits": "encode", "prefill waits": "prefill"}
+WAITING: Color = (205, 205, 205)
 WIDTH, HEAD, FOOT = 1680, 96, 30
 LANE, PAD = 15, 14  # height of a lane, space between rows
 ROW = LANE * len(LANES) + 2 * PAD
@@ -92,12 +95,16 @@ def _grid(canvas: Canvas, top: int, after_s: float) -> None:
 
 def _lanes(canvas: Canvas, top: int, line: Line, after_s: float) -> None:
     for name, begin, end in line.stages:
-        if name not in LANES or end <= begin:
+        lane = WAITS.get(name, name)
+        if lane not in LANES or end <= begin:
             continue
-        y = top + PAD + list(LANES).index(name) * LANE
+        y = top + PAD + list(LANES).index(lane) * LANE
         left = _x(begin / 1000, after_s)
         right = max(left + 3, _x(end / 1000, after_s))
-        cv2.rectangle(canvas, (left, y + 2), (right, y + LANE - 3), LANES[name][1], -1, cv2.LINE_AA)
+        color = WAITING if name in WAITS else LANES[lane][1]
+        cv2.rectangle(canvas, (left, y + 2), (right, y + LANE - 3), color, -1, cv2.LINE_AA)
+        if name in WAITS:
+            continue
         text = _duration(end - begin)
         room = right + 5 + _wide(text, 0.36) < WIDTH
         _put(canvas, text, right + 5 if room else left - 5 - _wide(text, 0.36), y + 11, 0.36, INK)

@@ -138,6 +138,11 @@ SAYINGS: dict[str, dict[Language, str]] = {
         "zh": "我看不清楚：画面很模糊。请拿稳一点，或者擦一擦镜头。",
     },
     "model_error": {"en": "Something went wrong with me. Please ask again.", "zh": "我刚才出错了，请再问一次。"},
+    "only_thoughts": {
+        "en": "I thought about it for too long and came to no answer. Please ask it more simply.",
+        "zh": "我想得太久，没想出答案，请问得简单一点。",
+    },
+    "no_words": {"en": "I have no answer to that.", "zh": "这个我答不上来。"},
     "no_model": {
         "en": "I have no language model yet, so I cannot answer questions.",
         "zh": "我还没有语言模型，回答不了问题。",

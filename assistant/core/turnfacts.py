@@ -9,6 +9,7 @@ from assistant.messages import (
     Embedding,
     Heard,
     Message,
+    NpuCost,
     PictureBound,
     ReplyEnded,
     ReplySentence,
@@ -26,7 +27,10 @@ from assistant.messages import (
 Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
 Stage = tuple[str, int, int]  # name, begin, end (CLOCK_MONOTONIC ns)
 
-TIMINGS = ("endpoint", "asr", "encode", "prefill", "first_token", "tts_first_audio", "first_audio", "reply_end")
+TIMINGS = (
+    "endpoint", "asr", "encode", "prefill", "first_token", "decode", "tts_first_audio", "first_audio", "reply_end",
+)  # fmt: skip
+WAITED_MS = 1.0  # a shorter wait for the NPU is the price of asking for it
 
 
 class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +55,9 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    tokens_per_s: float | None = None  # of the reply, as its engine measured it
+    memory_mb: float | None = None  # of the model's runtime, at its peak
+    npu: dict[str, NpuCost] = {}  # what its possession cost "encode" and "reply"; empty without an NPU
     timings_ms: dict[str, float | None] = {}  # TIMINGS; first_audio and reply_end count from asked_at
     stages: tuple[Stage, ...] = ()  # in order of their begin
 
@@ -166,6 +173,8 @@ def record_of(facts: Facts, reason: Reason | None) -> TurnRecord:
             frame_identity=bound.identity,
             picture_fresh=bound.fresh,
         )
+    costs = {"encode": bound.npu if bound else None, "reply": ended.usage.npu if ended else None}
+    record = msgspec.structs.replace(record, npu={job: cost for job, cost in costs.items() if cost is not None})
     if ended is None:
         return record
     usage = ended.usage
@@ -174,6 +183,8 @@ def record_of(facts: Facts, reason: Reason | None) -> TurnRecord:
         prompt_tokens=usage.prompt_tokens,
         cached_tokens=usage.cached_tokens,
         completion_tokens=usage.completion_tokens,
+        tokens_per_s=usage.completion_tokens * 1000 / usage.decode_ms if usage.decode_ms else None,
+        memory_mb=usage.memory_mb or None,
     )
 
 
@@ -208,6 +219,7 @@ def _timings(facts: Facts) -> dict[str, float | None]:
         "encode": embedding[1] if embedding is not None else None,
         "prefill": usage.prefill_ms if usage is not None else None,
         "first_token": first_token,
+        "decode": usage.decode_ms if usage is not None else None,
         "tts_first_audio": _span(min(facts.sentences.values(), default=None), sound),
         "first_audio": _span(asked, sound),
         "reply_end": _span(asked, _end(facts)),
@@ -226,15 +238,24 @@ def _stages(facts: Facts) -> tuple[Stage, ...]:
         stages.append(("endpoint", facts.speech_ended.last_sample_at, facts.sent[SpeechEnded]))
         stages.append(("asr", facts.sent[SpeechEnded], facts.sent.get(Heard)))
     if facts.bound is not None and (embedding := facts.looked.get(facts.bound.identity)) is not None:
-        stages.append(("encode", embedding[0] - round(embedding[1] * 1e6), embedding[0]))
+        stages += _waited("encode", embedding[0] - round(embedding[1] * 1e6), facts.bound.npu, embedding[0])
     first = facts.tokens[0][1] if 0 in facts.tokens else None
     usage = facts.ended.usage if facts.ended is not None else None
     if first is not None and usage is not None and usage.prefill_ms:
         begin = first - round(max(usage.first_token_ms, usage.prefill_ms) * 1e6)
-        stages.append(("prefill", begin, begin + round(usage.prefill_ms * 1e6)))
+        waited = usage.npu.wait_ms if usage.npu is not None else 0.0
+        stages += _waited("prefill", begin, usage.npu, begin + round((waited + usage.prefill_ms) * 1e6))
     stages.append(("generate", first, facts.sent.get(ReplyEnded)))
     sound = min(facts.speaking.values(), default=None)
     stages.append(("voice", min(facts.sentences.values(), default=None), sound))
     stages.append(("sound", sound, facts.sent.get(SpeakerIdle)))
     whole = [(name, begin, max(begin, end)) for name, begin, end in stages if begin is not None and end is not None]
     return tuple(sorted(whole, key=lambda stage: stage[1]))
+
+
+def _waited(name: str, begin: int, cost: NpuCost | None, end: int) -> list[tuple[str, int | None, int | None]]:
+    """A stage on the NPU, and before it, where there was one, its wait for the NPU."""
+    if cost is None or cost.wait_ms < WAITED_MS:
+        return [(name, begin, end)]
+    free_at = min(end, begin + round(cost.wait_ms * 1e6))
+    return [(f"{name} waits", begin, free_at), (name, free_at, end)]

@@ -5,21 +5,18 @@ at the bus again, so that an interruption, a newer question or a shutdown is obe
 """
 
 import logging
-import time
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-import msgspec
-import numpy as np
-
-from assistant import config
+from assistant import config, sight
+from assistant.answering import Answering, Reason
 from assistant.config import Engine
 from assistant.core import personas
 from assistant.core.commands import Command, answer, match
 from assistant.core.conversation import PictureRef
 from assistant.core.looking import sight_for
-from assistant.core.reply import Piece, Reply
+from assistant.core.reply import Reply
 from assistant.core.sentences import language
 from assistant.history import History
 from assistant.memory import Memory
@@ -33,29 +30,22 @@ from assistant.messages import (
     Heard,
     Heartbeat,
     Interrupt,
-    Look,
-    PictureBound,
-    ReplyEnded,
-    ReplySentence,
-    ReplyToken,
     SpeakerIdle,
     Spoken,
     Turn,
     TurnStarted,
     Unseen,
-    Usage,
 )
 from assistant.service import Service, Unfit
+from assistant.warmth import Warmth
 from assistant.wire import Received
-from pipelines import image, llm
+from pipelines import llm
 from pipelines.engine import EngineError, told
+from pipelines.npu.heat import Thermometer
 
 log = logging.getLogger(__name__)
 
 GET_A_MODEL = "Get one that fits: assistant models pull cpu-en"
-APOLOGIES: dict[type[EngineError], str] = {llm.PromptTooLong: "too_long", llm.NoModel: "no_model"}
-
-Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
 
 
 class Settings(config.Settings, frozen=True, kw_only=True):
@@ -81,6 +71,8 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     max_tokens: int = 200  # of a reply
     first_clause: bool = True  # speech may begin with the first clause of a sentence
     load_s: float = 180.0  # a model may take this long to load
+    hot_c: float = 80.0  # °C: from there on the NPU is spared: nothing is done ahead, and replies are no longer than …
+    hot_max_tokens: int = 60  # … this
 
 
 def run(service: Service, settings: Settings) -> None:
@@ -98,11 +90,13 @@ def run(service: Service, settings: Settings) -> None:
     path = service.state_dir / "history.db" if kept else None
     history = History(path, float(settings.retention) if kept else 0.0)
     memory = Memory(model, history, service.clock, settings.history == "keep", settings.gap_s)
-    dialogue = Dialogue(service, settings, model, memory)
+    warmth = Warmth(service, settings.hot_c, Thermometer())
+    dialogue = Dialogue(service, settings, model, memory, warmth)
     service.ready(told(model))
-    if missing:
-        service.be("degraded", missing)
+    service.trouble("model", missing)
+    service.trouble("history", memory.trouble)
     while service.running:
+        warmth.look()
         received = service.receive(0.0 if dialogue.working else 0.1)
         if received is not None:
             dialogue.take(received)
@@ -112,26 +106,13 @@ def run(service: Service, settings: Settings) -> None:
     memory.close()
 
 
-class Current(msgspec.Struct):
-    """The turn that is being answered."""
-
-    turn: Turn
-    question: str
-    language: str
-    reply: Reply
-    look_until: int = 0  # deadline for the picture, ns; 0 when none is awaited
-    events: Generator[llm.Event, None, None] | None = None
-    engine_ms: float = 0.0  # in the language model so far
-    first_token_ms: float = 0.0
-    usage: Usage = Usage()
-    tokens: int = 0
-    prompt_tokens: int = 0
-
-
 class Dialogue:
-    def __init__(self, service: Service, settings: Settings, model: llm.LanguageModel, memory: Memory) -> None:
+    def __init__(
+        self, service: Service, settings: Settings, model: llm.LanguageModel, memory: Memory, warmth: Warmth
+    ) -> None:
         self._service, self._settings, self._model, self._memory = service, settings, model, memory
-        self._current: Current | None = None
+        self._warmth = warmth
+        self._current: Answering | None = None
         self._waiting: deque[Ask] = deque()  # questions of other conversations, while one is answered
         self._cameras: dict[str, tuple[str, ...]] = {}  # those that a question may name, and what it may call them
         self._sounding: dict[Turn, tuple[Reply, bool]] = {}  # replies not yet spoken to their end; the flag: cut
@@ -141,7 +122,7 @@ class Dialogue:
     @property
     def working(self) -> bool:
         """Is there a next event of the language model to take?"""
-        return self._current is not None and self._current.events is not None
+        return self._current is not None and self._current.working
 
     def take(self, received: Received) -> None:
         match received.message:
@@ -176,7 +157,7 @@ class Dialogue:
             if self._waiting:
                 ask = self._waiting.popleft()
                 self._begin(ask.turn, ask.text, ask.turn.start, camera=ask.camera)
-        elif current.events is not None:
+        elif current.working:
             self._advance(current)
         elif self._service.clock() > current.look_until:
             self._say_instead(personas.unseen("none", self._speech()), "unseen", "vision does not answer")
@@ -186,8 +167,7 @@ class Dialogue:
         current = self._current
         if current is None:
             return
-        if current.events is not None:
-            current.events.close()
+        current.stop()
         if why in ("interrupted", "error", "lost"):
             self._end(why, detail)
 
@@ -208,7 +188,7 @@ class Dialogue:
             self._clear(turn.conversation, "gap")
         speech = language(text) if spoken_language == "" else spoken_language
         self._service.publish(TurnStarted(turn=turn, text=text, spoken=spoken, last_sample_at=last_sample_at))
-        self._current = Current(turn, text, speech, Reply(self._settings.first_clause))
+        self._current = Answering(self._service.publish, turn, text, speech, self._settings.first_clause)
         command = match(text)
         if command is not None:
             self._obey(command)
@@ -216,35 +196,21 @@ class Dialogue:
         known = self._memory.in_context(turn.conversation)
         about = self._memory.camera(turn.conversation)
         policy = "never" if self._model.capabilities.wants == "text" else self._settings.picture
-        sight = sight_for(text, policy, known, about, self._cameras, camera)
-        if sight is None:
+        wanted = sight_for(text, policy, known, about, self._cameras, camera)
+        if wanted is None:
             self._generate(None)
             return
         self._current.look_until = self._service.clock() + int(self._settings.look_s * 1e9)
-        look = Look(
-            turn=turn,
-            camera=sight.camera,
-            region=sight.region,
-            known=sight.known.identity if sight.known else "",
-            known_signature=sight.known.signature if sight.known else b"",
-            max_age_ms=self._settings.max_age_ms if sight.ages else 0,
-            until=self._current.look_until,
-        )
-        self._service.publish(look)
+        self._service.publish(sight.look(turn, wanted, self._settings.max_age_ms, self._current.look_until))
 
     def _check_width(self, beat: Heartbeat) -> None:
         """Raises Unfit where vision's rows do not fit this model: better at the start than at the first question."""
-        theirs = int(beat.figures.get("embedding_width", -1))
-        able = self._model.capabilities
-        if able.wants == "text" or theirs in (-1, able.width):
-            return
-        ours = f"embeddings of width {able.width}" if able.wants == "embeddings" else "pictures, not embeddings"
-        raise Unfit(
-            f"the language model takes {ours}, but vision gives width {theirs}: use files of one model for both"
-        )
+        why = sight.misfit(self._model.capabilities, int(beat.figures.get("embedding_width", -1)))
+        if why:
+            raise Unfit(why)
 
     def _awaits(self, turn: Turn) -> bool:
-        return self._current is not None and self._current.turn == turn and self._current.events is None
+        return self._current is not None and self._current.turn == turn and not self._current.working
 
     def _seen(self, seen: Embedding, payload: bytes | memoryview) -> None:
         """The picture of the turn has come: bind it, and answer."""
@@ -253,22 +219,9 @@ class Dialogue:
         if seen.form == "unchanged" and known is not None:
             picture = known
         else:
-            taken = time.strftime("%H:%M", time.localtime())
-            picture = PictureRef(
-                seen.identity, seen.captured_at, taken, seen.frame_seq, seen.signature, seen.camera, seen.region
-            )
-            self._memory.show(_picture(seen, payload))
-        bound = PictureBound(
-            turn=seen.turn,
-            identity=picture.identity,
-            camera=picture.camera,
-            frame_seq=picture.frame_seq,
-            captured_at=picture.captured_at,
-            verified_at=seen.verified_at,
-            fresh=seen.form != "unchanged",
-            region=picture.region,
-        )
-        self._service.publish(bound)
+            picture = sight.reference(seen)
+            self._memory.show(sight.picture(seen, payload))
+        self._service.publish(sight.bound(seen, picture))
         self._generate(picture)
 
     def _generate(self, picture: PictureRef | None) -> None:
@@ -278,99 +231,44 @@ class Dialogue:
         sampling = self._sampling()
         try:
             messages = self._prompt(current.turn.conversation, sampling.max_tokens)
-            current.events = self._model.reply(messages, sampling, owner=current.turn.conversation)
+            current.generate(self._model.reply(messages, sampling, owner=current.turn.conversation))
         except EngineError as error:
             self._fail(error)
 
-    def _advance(self, current: Current) -> None:
-        assert current.events is not None
-        began = time.perf_counter()
+    def _advance(self, current: Answering) -> None:
         try:
-            event = next(current.events, None)
+            reason = current.advance()
         except EngineError as error:
             self._fail(error)
             return
-        current.engine_ms += (time.perf_counter() - began) * 1000
-        match event:
-            case llm.Prefilled(total=total):
-                current.prompt_tokens = total
-            case llm.Token(text=text):
-                current.first_token_ms = current.first_token_ms or current.engine_ms
-                self._service.publish(ReplyToken(turn=current.turn, text=text, index=current.tokens))
-                current.tokens += 1
-                self._hand_over(current, current.reply.add(text))
-            case llm.Ended() as ended:
-                current.usage = Usage(
-                    prompt_tokens=ended.prompt_tokens,
-                    cached_tokens=ended.cached_tokens,
-                    completion_tokens=ended.completion_tokens,
-                    prefill_ms=ended.prefill_ms,
-                    first_token_ms=current.first_token_ms,
-                    decode_ms=ended.decode_ms,
-                )
-                self._hand_over(current, current.reply.finish())
-                self._end(ended.reason)
-            case None:
-                self._fail(EngineError("the language model stopped without an end"))
-
-    def _hand_over(self, current: Current, pieces: Sequence[Piece]) -> None:
-        """Sentences to the speaker; other conversations are read, not heard."""
-        if current.turn.conversation != LIVE:
-            return
-        for piece in pieces:
-            sentence = ReplySentence(
-                turn=current.turn,
-                index=piece.index,
-                text=piece.text,
-                end=piece.end,
-                language=piece.language,
-                engine_ms=current.engine_ms,
-            )
-            self._service.publish(sentence)
+        if reason is not None:
+            self._end(reason)
 
     def _end(self, reason: Reason, detail: str = "") -> None:
         current, self._current = self._current, None
         assert current is not None
-        turn, reply = current.turn, current.reply
-        sentences = reply.sentences if turn.conversation == LIVE else 0
-        usage = current.usage
-        if reason not in ("stop", "length", "context"):
-            usage = Usage(
-                prompt_tokens=current.prompt_tokens,
-                completion_tokens=current.tokens,
-                first_token_ms=current.first_token_ms,
-            )
-        ended = ReplyEnded(turn=turn, reason=reason, text=reply.text, sentences=sentences, usage=usage, detail=detail)
-        self._service.publish(ended)
+        sentences = current.end(reason, detail)
+        if current.memory_mb:
+            self._service.figures["llm_memory_mb"] = current.memory_mb
         if reason in ("command", "unseen"):
             return  # the daemon's own words are no part of the conversation
+        turn, reply = current.turn, current.reply
         cut = reason == "interrupted"
-        heard = reply.heard() if cut and turn.conversation == LIVE else reply.text
-        self._memory.answered(turn, heard, cut)
+        self._memory.answered(turn, reply.heard() if cut and current.live else reply.text, cut)
         if sentences:
             self._sounding[turn] = (reply, cut)
-        if self._memory.trouble:
-            self._service.be("degraded", self._memory.trouble)
-        else:
-            self._service.well()
+        self._service.trouble("history", self._memory.trouble)
 
     def _fail(self, error: EngineError) -> None:
         """The language model could not: say so, keep the conversation as it was heard."""
-        current = self._current
-        assert current is not None
-        log.error("no answer: %s", error)
-        current.events = None
-        self._hand_over(current, current.reply.finish())
-        saying = next((key for kind, key in APOLOGIES.items() if isinstance(error, kind)), "model_error")
-        words = personas.say(saying, current.language)
-        self._hand_over(current, current.reply.add(words) + current.reply.finish())
+        assert self._current is not None
+        self._current.apologise(error)
         self._end("error", str(error))
 
     def _say_instead(self, words: str, reason: Reason, detail: str = "") -> None:
         """Answer with the daemon's own words."""
-        current = self._current
-        assert current is not None
-        self._hand_over(current, current.reply.add(words) + current.reply.finish())
+        assert self._current is not None
+        self._current.say(words)
         self._end(reason, detail)
 
     def _obey(self, command: Command) -> None:
@@ -417,21 +315,15 @@ class Dialogue:
         )
 
     def _sampling(self) -> llm.Sampling:
-        preset = personas.SAMPLING[self._settings.sampling]
+        preset, most = personas.SAMPLING[self._settings.sampling], self._settings.max_tokens
+        if self._warmth.hot:
+            most = min(most, self._settings.hot_max_tokens)
         return llm.Sampling(
             temperature=preset.temperature,
             top_p=preset.top_p,
             seed=self._settings.seed,
-            max_tokens=self._settings.max_tokens,
+            max_tokens=most,
         )
 
     def _speech(self) -> str:
         return self._current.language if self._current else self._settings.language
-
-
-def _picture(seen: Embedding, payload: bytes | memoryview) -> llm.Picture:
-    """What vision sent, as the model takes it. Raises PictureError for a JPEG that cannot be read."""
-    if seen.form == "jpeg":
-        return llm.Picture(seen.identity, pixels=image.decode(bytes(payload)))
-    rows = np.frombuffer(payload, np.float32).reshape(seen.tokens, seen.width)
-    return llm.Picture(seen.identity, rows=rows, grid=seen.grid)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from assistant import config
 from assistant.config import Engine
 from assistant.core import closer, frames
-from assistant.messages import CameraState, Embedding, Frame, Look, Unseen
+from assistant.messages import CameraState, Embedding, Frame, Look, NpuCost, Unseen
 from assistant.service import Service, Unfit
 from assistant.wire import Received
 from pipelines import image, vision
@@ -115,7 +115,7 @@ class Eyes:
         identity = f"{seen.frame.identity}#{look.region}" if look.region else seen.frame.identity
         if identity in self._embeddings:
             message, rows = self._embeddings[identity]
-            self._service.publish(msgspec.structs.replace(message, turn=look.turn, engine_ms=0.0), rows)
+            self._service.publish(msgspec.structs.replace(message, turn=look.turn, engine_ms=0.0, npu=None), rows)
             return
         picture = np.frombuffer(seen.pixels, np.uint8).reshape(seen.frame.height, seen.frame.width, 3)
         why = self._fault(seen.frame.camera, picture)
@@ -140,6 +140,7 @@ class Eyes:
         self._service.busy("encoding a picture", 60.0)
         began = time.perf_counter()
         encoding = self._encoder.encode(picture)
+        cost = encoding.npu
         message = Embedding(
             turn=look.turn,
             identity=identity,
@@ -154,6 +155,7 @@ class Eyes:
             width=encoding.rows.shape[1],
             grid=encoding.grid,
             engine_ms=(time.perf_counter() - began) * 1000,
+            npu=None if cost is None else NpuCost(cost.wait_ms, cost.hold_ms, cost.behind),
         )
         if not self._encoder.width:
             return message, image.encode_jpeg(picture)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import engine
+from pipelines.npu.lock import Figures
 
 
 class Picture(msgspec.Struct, frozen=True, eq=False):
@@ -74,6 +75,10 @@ class Token(msgspec.Struct, frozen=True):
     text: str
 
 
+class Thought(msgspec.Struct, frozen=True):
+    """The model goes on thinking before it answers. What it thinks is nobody's to hear, and no part of the reply."""
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """Always the last event of a run that was not closed by its reader.
 
@@ -83,12 +88,14 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     reason: Literal["stop", "length", "context"]  # context: the context is full
     prompt_tokens: int
     cached_tokens: int  # of the prompt's, taken from the KV cache
-    completion_tokens: int
+    completion_tokens: int  # those of its thoughts included
     prefill_ms: float
     decode_ms: float
+    memory_mb: float = 0.0  # of the runtime, at its peak; 0: not known
+    npu: Figures | None = None  # what its possession cost; None: without an NPU
 
 
-Event = Prefilled | Token | ToolCall | Ended  # calls come after the text
+Event = Prefilled | Thought | Token | ToolCall | Ended  # calls come after the text
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,24 +8,32 @@ import numpy as np
 from pipelines.llm import Sampling
 from pipelines.llm._prompt import Cell
 from pipelines.llm._sampling import Logits, StopText, choose
+from pipelines.llm._thinking import Thinking
 from pipelines.llm._tokens import Stream, Tokens
 
 
 class Generation:
     """``count``: tokens so far, an end token included. ``ended``: by one. ``cut``: by a stop string in the text."""
 
-    def __init__(self, tokens: Tokens, ends: Collection[int], sampling: Sampling, prompt: Sequence[Cell]) -> None:
+    def __init__(
+        self, tokens: Tokens, ends: Collection[int], sampling: Sampling, prompt: Sequence[Cell], opened: bool
+    ) -> None:
+        """``opened``: the prompt ends inside a thought."""
         self._ends, self._sampling = ends, sampling
         self._seen = {cell for cell in prompt if isinstance(cell, int)}
         self._random = np.random.default_rng(sampling.seed)
-        self._stream, self._stops = Stream(tokens), StopText(sampling.stop)
-        self._begun = False
+        self._stream, self._stops, self._thinking = Stream(tokens), StopText(sampling.stop), Thinking(opened)
         self.count = 0
         self.ended = False
 
     @property
     def cut(self) -> bool:
         return self._stops.stopped
+
+    @property
+    def thought(self) -> bool:
+        """Was something of the latest token a thought?"""
+        return self._thinking.thought
 
     @property
     def reason(self) -> Literal["stop", "length", "context"]:
@@ -41,21 +49,14 @@ class Generation:
         self._seen.add(id)
         self.count += 1
         self.ended = id in self._ends
-        return id, "" if self.ended else self._visible(self._stops.add(self._stream.add(id)))
+        return id, "" if self.ended else self._stops.add(self._thinking.feed(self._stream.add(id)))
 
     def rest(self) -> str:
         """What was held back and may be shown now that no token follows."""
         if self.cut:
             return ""
-        return self._visible(self._stops.add(self._stream.rest()) + self._stops.rest())
-
-    def _visible(self, text: str) -> str:
-        """Without space at the beginning of the reply: models of some templates begin with one, and their templates
-        put one before a reply themselves, so that a history with both would be another text than was generated."""
-        if not self._begun:
-            text = text.lstrip()
-            self._begun = bool(text)
-        return text
+        answer = self._thinking.feed(self._stream.rest()) + self._thinking.rest()
+        return self._stops.add(answer) + self._stops.rest()
 
 
 NONE = np.empty(0, np.intp)

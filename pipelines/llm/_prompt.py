@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipelines.engine import EngineError
 from pipelines.llm import Message, Picture
+from pipelines.llm._thinking import opens
 from pipelines.llm._tokens import RUN, Tokens
 from pipelines.modelfolder import ModelFolder, runs
 from pipelines.modelfolder.template import ChatTemplate
@@ -22,6 +23,7 @@ REMEMBERED = 32  # prompts; a token budget counts variants of one conversation a
 class Prompt(msgspec.Struct, frozen=True, eq=False):
     cells: list[Cell]
     rows: Rows
+    opened: bool  # it ends inside a thought
 
 
 class Prompts:
@@ -32,6 +34,8 @@ class Prompts:
         self.tokens = Tokens(folder)
         self._template = ChatTemplate(folder)
         self._folder, self._width, self._live = folder, width, live_pictures
+        asked = [{"role": "user", "content": [{"type": "text", "text": "?"}]}]
+        self._opened = opens(self._template.render(asked, generate=True))
         self._cells: OrderedDict[object, list[Cell]] = OrderedDict()
 
     def build(self, conversation: Sequence[Message], generate: bool) -> Prompt:
@@ -47,7 +51,7 @@ class Prompts:
         cells = self.cells(conversation, generate)
         if not cells:
             raise EngineError(f"the chat template of {self._folder.path} makes nothing of this conversation")
-        return Prompt(cells, rows)
+        return Prompt(cells, rows, generate and self._opened)
 
     def cells(self, conversation: Sequence[Message], generate: bool) -> list[Cell]:
         """The cells alone; pictures need a grid but no rows. The list is shared: not to be changed."""

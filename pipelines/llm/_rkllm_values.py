@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.llm import Ended, Picture, Sampling
-from pipelines.llm.librkllm import Outcome, RkllmError, Sampler
+from pipelines.llm.librkllm import Figures, RkllmError, Sampler
+from pipelines.npu.lock import Figures as NpuCost
 
 
 def tokenizer(path: str) -> Any:
@@ -37,16 +38,41 @@ def sampler(sampling: Sampling) -> Sampler:
     )
 
 
-def ended(outcome: Outcome | None, total: int, taken: int, limit: int, stopped: bool, began: float) -> Ended:
-    """The runtime's figures where the run came to its own end; ``began`` counts where it was left."""
-    figures = outcome.figures if outcome is not None else None
-    count = figures.decode_tokens if figures and not figures.measured else taken
-    computed = figures.prefill_tokens if figures and figures.prefill_tokens >= 0 else total
+class Clock:
+    """Measures a run that is left before its own end, for which the runtime gives no figures."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._first = 0.0
+
+    def piece(self) -> None:
+        """Something of the reply has come."""
+        self._first = self._first or time.perf_counter()
+
+    def figures(self, wait_ms: float, pieces: int) -> Figures:
+        now = time.perf_counter()
+        first = self._first or now
+        prefill_ms = max(0.0, (first - self._began) * 1000 - wait_ms)
+        return Figures(
+            prefill_ms=prefill_ms,
+            prefill_tokens=-1,
+            decode_ms=(now - first) * 1000,
+            decode_tokens=pieces,
+            measured=True,
+        )
+
+
+def ended(figures: Figures, total: int, taken: int, limit: int, stopped: bool, cost: NpuCost) -> Ended:
+    """``taken``: the pieces that came; ``stopped``: by a stop string."""
+    count = taken if figures.measured else figures.decode_tokens
+    computed = figures.prefill_tokens if figures.prefill_tokens >= 0 else total
     return Ended(
         reason="length" if count >= limit and not stopped else "stop",
         prompt_tokens=max(total, computed),
         cached_tokens=max(0, total - computed),
         completion_tokens=count,
-        prefill_ms=figures.prefill_ms if figures else 0.0,
-        decode_ms=figures.decode_ms if figures else (time.perf_counter() - began) * 1000,
+        prefill_ms=figures.prefill_ms,
+        decode_ms=figures.decode_ms,
+        memory_mb=figures.memory_mb,
+        npu=cost,
     )

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.llm import Sampling
+from pipelines.llm._thinking import overlap
 
 Logits = NDArray[np.float32]  # [vocabulary]
 
@@ -63,7 +64,7 @@ class StopText:
         if found:
             self.stopped, self._held = True, ""
             return held[: min(found)]
-        keep = max((_overlap(held, stop) for stop in self._stops), default=0)
+        keep = max((overlap(held, stop) for stop in self._stops), default=0)
         self._held = held[len(held) - keep :]
         return held[: len(held) - keep]
 
@@ -71,8 +72,3 @@ class StopText:
         """What was held back, when the reply ends otherwise."""
         held, self._held = self._held, ""
         return held
-
-
-def _overlap(text: str, stop: str) -> int:
-    """How many characters at the end of ``text`` are a beginning of ``stop``."""
-    return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)

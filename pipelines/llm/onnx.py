@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from pipelines import engine
-from pipelines.llm import Capabilities, Ended, Event, Message, Prefilled, PromptTooLong, Sampling, Token
+from pipelines.llm import Capabilities, Ended, Event, Message, Prefilled, PromptTooLong, Sampling, Thought, Token
 from pipelines.llm._cache import Caches
 from pipelines.llm._decoder import Decoder
 from pipelines.llm._generation import Generation
@@ -95,13 +95,15 @@ class Engine:
                 logits = lease.extend(part, prompt.rows, logits=part is parts[-1])
             yield Prefilled(lease.held, total)
 
-        reply = Generation(self._prompts.tokens, self._ends, sampling, prompt.cells)
+        reply = Generation(self._prompts.tokens, self._ends, sampling, prompt.cells, prompt.opened)
         limit = min(sampling.max_tokens, self._context - total)
         while reply.count < limit and not (reply.ended or reply.cut):
             with decode:
                 token, text = reply.take(logits)
             if text:
                 yield Token(text)
+            elif reply.thought:
+                yield Thought()
             if not reply.cut:  # an end token belongs to the history, the token that completes a stop string does not
                 with decode:
                     logits = lease.extend([token], prompt.rows)

@@ -28,10 +28,12 @@ from pipelines.llm import (
     Prefilled,
     PromptTooLong,
     Sampling,
+    Thought,
     Token,
     Tool,
     ToolCall,
 )
+from pipelines.llm._thinking import Thinking
 
 TICK = 0.1  # s: how often a reader who waits for the server gets the chance to stop it
 REMEMBERED = 4  # encoded pictures: a conversation sends its pictures again with every turn
@@ -46,6 +48,7 @@ class Options(openai_client.Options, frozen=True, kw_only=True):
     picture_tokens: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000  # taken for one picture when counting
     jpeg_quality: Annotated[int, msgspec.Meta(ge=30, le=100)] = 85
     extended: bool = False  # also send top_k and repetition_penalty, which only local servers know
+    thinking_opened: bool = False  # the model's template opens a thought itself, and the server does not take it out
     warm: bool = False  # prefill ahead by asking for one token: for a server that caches prefixes and costs nothing
 
 
@@ -87,7 +90,7 @@ class Engine:
         estimate = self.count(conversation) + math.ceil(len(msgspec.json.encode(tools)) / 3 if tools else 0)
         if estimate >= self._options.context:
             raise PromptTooLong(f"the prompt takes about {estimate} tokens of a context of {self._options.context}")
-        run = _Run(estimate, sampling.max_tokens)
+        run = _Run(estimate, sampling.max_tokens, self._options.thinking_opened)
         chunks = self._server.stream(self._source(conversation, sampling, tools), TICK)
         try:
             while True:
@@ -105,6 +108,7 @@ class Engine:
         if not run.reason:
             told = "in mid-answer" if run.pieces else "without an answer; see whether base_url is right, and its log"
             raise EngineError(f"the server at {self._options.base_url} ended {told}")
+        yield from run.rest()
         yield from run.calls()
         yield run.ended()
 
@@ -196,16 +200,17 @@ class _Call(msgspec.Struct):
 class _Run:
     """Folds the chunks of one answer into events and figures."""
 
-    def __init__(self, estimate: int, max_tokens: int) -> None:
+    def __init__(self, estimate: int, max_tokens: int, opened: bool) -> None:
         self.reason = ""  # the server's finish_reason
         self.pieces = 0
         self._estimate, self._max_tokens = estimate, max_tokens
+        self._thinking = Thinking(opened)
         self._calls: list[_Call] = []
         self._usage: Any = None
         self._began = time.monotonic()
         self._first = self._last = self._began
 
-    def take(self, chunk: Any) -> Iterator[Prefilled | Token]:
+    def take(self, chunk: Any) -> Iterator[Prefilled | Thought | Token]:
         if chunk is None:  # nothing came for a while
             if not self.pieces:
                 yield Prefilled(0, self._estimate)
@@ -214,18 +219,27 @@ class _Run:
         for choice in getattr(chunk, "choices", None) or ():
             delta = getattr(choice, "delta", None)
             text, calls = getattr(delta, "content", None), getattr(delta, "tool_calls", None)
-            if text or calls:
+            thought = _thought(delta)
+            if text or calls or thought:
                 self._last = time.monotonic()
                 if not self.pieces:
                     self._first = self._last
                 if calls or not self.pieces:
                     yield Prefilled(self._estimate, self._estimate)
                 self.pieces += 1
-            if text:
-                yield Token(str(text))
+            answer = self._thinking.feed(str(text)) if text else ""
+            if answer:
+                yield Token(answer)
+            elif thought or (text and self._thinking.thought):
+                yield Thought()
             for piece in calls or ():
                 self._add(piece)
             self.reason = getattr(choice, "finish_reason", None) or self.reason
+
+    def rest(self) -> list[Token]:
+        """What was held back of the text and may be said now that nothing follows."""
+        rest = self._thinking.rest()
+        return [Token(rest)] if rest else []
 
     def _add(self, piece: Any) -> None:
         """One piece of a call: index, identifier and name first, arguments bit by bit."""
@@ -284,9 +298,17 @@ def _telling(chunk: Any) -> bool:
     """Whether a chunk holds more than formalities: many servers begin with an empty one, and then may still fail."""
     choices = getattr(chunk, "choices", None) or ()
     deltas = [getattr(choice, "delta", None) for choice in choices]
-    said = any(getattr(delta, "content", None) or getattr(delta, "tool_calls", None) for delta in deltas)
+    said = any(
+        getattr(delta, "content", None) or getattr(delta, "tool_calls", None) or _thought(delta) for delta in deltas
+    )
     ended = any(getattr(choice, "finish_reason", None) for choice in choices)
     return bool(said or ended or getattr(chunk, "usage", None))
+
+
+def _thought(delta: Any) -> bool:
+    """Whether a piece is of a thought that the server keeps apart from the answer. The API has no name for it: some
+    servers say reasoning_content (DeepSeek, llama.cpp, SGLang), others reasoning (Ollama, newer vLLM)."""
+    return bool(getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None))
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

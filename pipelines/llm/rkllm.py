@@ -32,14 +32,16 @@ import msgspec
 import numpy as np
 
 from pipelines import engine
-from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Token
-from pipelines.llm._librkllm_abi import Abi
+from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Thought, Token
 from pipelines.llm._librkllm_fill import require
+from pipelines.llm._rkllm_board import BOARDS, Growth, LogLevel, Soc, cpus, speak
 from pipelines.llm._rkllm_family import Model, settle
 from pipelines.llm._rkllm_plan import Reuse, Step, Template, Traits, Writer, pictures, plan, system_of
-from pipelines.llm._rkllm_values import ended, rows_of, sampler, tokenizer
-from pipelines.llm._stops import Stops
+from pipelines.llm._rkllm_values import Clock, ended, rows_of, sampler, tokenizer
+from pipelines.llm._sampling import StopText
+from pipelines.llm._thinking import Thinking, opens
 from pipelines.llm.librkllm import (
+    Abi,
     Answer,
     Init,
     Input,
@@ -53,11 +55,10 @@ from pipelines.llm.librkllm import (
     Text,
     Tokens,
 )
+from pipelines.npu.files import allow_many
 from pipelines.npu.lock import POLL_S, Claim, Npu, Rank
 
 TICK = 0.05  # s: how often a reader who waits for the NPU gets the chance to leave
-DOMAINS = {"rk3588": 1, "rk3576": 1, "rk3562": 0}  # as the vendor's multimodal demo has it: 1 beside RKNN's 0
-CPUS = {"rk3588": (4, 5, 6, 7), "rk3576": (4, 5, 6, 7), "rk3562": (0, 1, 2, 3)}  # as in its server demo: the big ones
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -65,7 +66,7 @@ class Options(engine.Options, frozen=True, kw_only=True):
     model: str  # the .rkllm file
     library: str = ""  # librkllmrt.so; empty: where it is usually installed
     runtime_version: str = ""  # overrides what the library says of itself
-    soc: Literal["rk3588", "rk3576", "rk3562"] = "rk3588"
+    soc: Soc = "rk3588"
     family: str = ""  # of models/manifest.toml: it says what is left None below; empty: most models have it so
     context: Annotated[int, msgspec.Meta(ge=64)] | None = None  # tokens, prompt and reply together; 4096, or the limit
     context_limit: Positive | None = None  # the most that the model was converted for
@@ -77,12 +78,15 @@ class Options(engine.Options, frozen=True, kw_only=True):
     tokenizer: str = ""  # the model's tokenizer.json: exact counts, and conversations as tokens
     history: Literal["template", "lines"] | None = None  # earlier turns; "template": special tokens are not stripped
     reuse: Reuse | None = None
-    thinking: bool | None = None  # a family that thinks unless told not to is told
+    thinking: bool | None = None  # whether a model that can think before it answers does; None: not, if its family can
+    thinking_opened: bool = False  # the model's own template opens the thought itself, at the prompt's end
     sampler: Sampler = Sampler(top_k=1)  # for releases before 1.3.0, which cannot be told for each reply
-    n_keep: int | None = None
-    embed_flash: bool | None = None
-    cpus: tuple[int, ...] | None = None  # the SoC's big ones, where the release can be told
-    base_domain_id: int | None = None
+    n_keep: int | None = None  # tokens at the head that survive a full context; None: the library's choice (-1)
+    embed_flash: bool | None = None  # word embeddings from flash instead of memory; None: the library's choice (true)
+    cpus: tuple[int, ...] | None = None  # cores to run on; None: the SoC's fast ones
+    base_domain_id: int | None = None  # which 4 GB of the NPU's addresses; None: not those of RKNN's encoder
+    log_level: LogLevel | None = None  # of the library: 1 figures, 2 prompts as well; None: RKLLM_LOG_LEVEL's
+    growth_mb: Annotated[float, msgspec.Meta(ge=0)] = 256.0  # a runtime that grows by more is reported in the log
     npu: str = ""  # the folder of the NPU's lock files, the same for all its users; empty: the usual one
 
 
@@ -95,9 +99,14 @@ class Engine:
         """Loads the model: seconds to a minute. Raises EngineError for what is not in order."""
         self._model = settle(options)
         self._encoder = tokenizer(options.tokenizer) if options.tokenizer else None
+        speak(options.log_level)
+        allow_many()
         self._library = Library(options.library, options.runtime_version)
         self._writer = Writer(self._model.template, self._model.tags, self._model.history == "lines")
         abi = self._library.abi
+        self._opened = options.thinking_opened or (
+            self._model.template is not None and opens(self._model.template.postfix)
+        )
         self._each = abi.has("RKLLMInferParam", "sampling_params")  # sampling and length for each reply
         history = "rkllm_set_chat_template" in abi.functions
         exact = self._encoder is not None and self._model.template is not None
@@ -108,9 +117,11 @@ class Engine:
         self._thinking = False if quiet else options.thinking
         self._npu = Npu("llm", Path(options.npu) if options.npu else None)
         self._session = Session(self._library, _init(options, self._model, abi))
+        self._growth = Growth(options.growth_mb)
         self._held: list[Message] | None = None  # what the cache holds; None: nothing to rely on
         self._system: str | None = None  # in the runtime's template
         self._thread: threading.Thread | None = None
+        self._claim: Claim | None = None  # the latest run's on the NPU
         wants: Literal["embeddings", "text"] = "embeddings" if self._model.row_width else "text"
         self.capabilities = Capabilities(wants=wants, width=self._model.row_width, context=self._model.context)
 
@@ -172,8 +183,8 @@ class Engine:
         wanted = Run(keep_history=False, thinking=self._thinking)
         if self._each:
             wanted = msgspec.structs.replace(wanted, sampler=sampler(sampling), max_new_tokens=limit)
-        stops, said, taken = Stops(sampling.stop), "", 0
-        began, outcome = time.perf_counter(), None
+        stops, thinking, said, taken = StopText(sampling.stop), Thinking(self._opened), "", 0
+        clock, outcome = Clock(), None
         with contextlib.closing(self._events(conversation, wanted, rank, lambda *_: None)) as events:
             for piece in events:
                 if piece is None:
@@ -182,15 +193,22 @@ class Engine:
                     outcome = piece
                 elif piece:
                     taken += 1
-                    said += (text := stops.feed(piece))
+                    clock.piece()
+                    said += (text := stops.add(thinking.feed(piece)))
                     if text:
                         yield Token(text)
-                    if stops.met or (taken >= limit and not self._each):
+                    elif thinking.thought:
+                        yield Thought()
+                    if stops.stopped or (taken >= limit and not self._each):
                         break
-        if rest := stops.rest():
+        if rest := stops.add(thinking.rest()) + stops.rest():
             said += rest
             yield Token(rest)
-        end = ended(outcome, total, taken, limit, stops.met, began)
+        assert self._claim is not None
+        cost = self._claim.so_far()
+        figures = outcome.figures if outcome is not None else clock.figures(cost.wait_ms, taken)
+        end = ended(figures, total, taken, limit, stops.stopped, cost)
+        self._growth.note(end.memory_mb)
         if outcome is not None and end.reason == "stop":  # a reply that was cut lacks its end in the cache
             self._held = [*conversation, Message("assistant", (said,))]
         yield end
@@ -199,22 +217,23 @@ class Engine:
         self, conversation: Sequence[Message], wanted: Run, rank: Rank, sink: Callable[[str, int], Answer | None]
     ) -> Generator[str | Outcome | None, None, None]:
         """The pieces of a run's reply, None while there are none, at last the outcome. Left early, it is aborted."""
-        while self._thread is not None and self._thread.is_alive():  # an aborted run may still be at its prompt
-            yield None
-            self._thread.join(TICK)
-        claim = self._npu.claim(rank)
+        self._claim = claim = self._npu.claim(rank)
         try:
-            while not claim.take():
+            while not claim.take():  # an aborted run of this engine, too, may still be at its prompt
                 yield None
                 time.sleep(POLL_S)
-            yield from self._started(claim, conversation, wanted, sink)
-        finally:
-            if self._thread is None or not self._thread.is_alive():  # else its own end lets go of the NPU
-                claim.release()
+            if self._thread is not None:
+                self._thread.join()  # it has let go of the NPU: nothing is left of its run
+            pieces = self._start(claim, conversation, wanted, sink)
+        except BaseException:  # also where the reader has left
+            claim.release()
+            raise
+        yield from self._read(pieces)
 
-    def _started(
+    def _start(
         self, claim: Claim, conversation: Sequence[Message], wanted: Run, sink: Callable[[str, int], Answer | None]
-    ) -> Generator[str | Outcome | None, None, None]:
+    ) -> "queue.SimpleQueue[str | Outcome | BaseException]":
+        """Begins the run. Its thread lets go of the NPU before it tells the outcome: the figures are whole then."""
         step = plan(self._held, conversation, self._traits)
         self._held = None  # until this run has come to its own end
         given, wanted = self._prepare(step, conversation, wanted)
@@ -225,15 +244,23 @@ class Engine:
             return sink(text, token)
 
         def work() -> None:
+            outcome: Outcome | BaseException
             try:
-                pieces.put(self._session.run(given, take, wanted))
+                try:
+                    outcome = self._session.run(given, take, wanted)
+                finally:
+                    claim.release()
             except BaseException as error:  # raised again where the pieces are read
-                pieces.put(error)
-            finally:
-                claim.release()
+                outcome = error
+            pieces.put(outcome)
 
         self._thread = threading.Thread(target=work, name="rkllm", daemon=True)
         self._thread.start()
+        return pieces
+
+    def _read(
+        self, pieces: "queue.SimpleQueue[str | Outcome | BaseException]"
+    ) -> Generator[str | Outcome | None, None, None]:
         ended = False
         try:
             while not ended:
@@ -278,8 +305,7 @@ class Engine:
 
 
 def _init(options: Options, model: Model, abi: Abi) -> Init:
-    domain = DOMAINS[options.soc] if options.base_domain_id is None else options.base_domain_id
-    usual = CPUS[options.soc] if abi.has("RKLLMExtendParam", "enabled_cpus_num") else None
+    domain = BOARDS[options.soc].base_domain_id if options.base_domain_id is None else options.base_domain_id
     return Init(
         model=options.model,
         max_context_len=model.context,
@@ -292,5 +318,5 @@ def _init(options: Options, model: Model, abi: Abi) -> Init:
         row_width=model.row_width or None,
         base_domain_id=domain,
         embed_flash=options.embed_flash,
-        cpus=usual if options.cpus is None else options.cpus,
+        cpus=cpus(options.soc, options.cpus, abi),
     )

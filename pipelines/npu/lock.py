@@ -76,6 +76,12 @@ class Claim:
         self._queue = -1
         return True
 
+    def so_far(self) -> Figures:
+        """The figures; of a job that still holds the NPU, up to now."""
+        held = self._possession is not None
+        hold_ms = (time.monotonic() - self._taken_at) * 1000 if held else self.figures.hold_ms
+        return Figures(self.figures.wait_ms, hold_ms, self.figures.behind)
+
     def release(self) -> None:
         """Again: nothing. Also ends a wait."""
         if self._queue >= 0:

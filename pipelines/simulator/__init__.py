@@ -12,6 +12,8 @@ What it is told and how it fails comes from the environment of the process that 
   of it), raw (in two NORMAL pieces).
 - RKLLM_SIM_SOC: the board; a model made for another one is refused.
 - RKLLM_SIM_NPU: a lock file: runs that overlap on it fail as on a board, and are counted in FILE.overlaps.
+- ASSISTANT_THERMAL: a folder with thermal_zone0/type (npu-thermal) and thermal_zone0/temp (thousandths of a °C), which
+  the assistant reads instead of the machine's own: write there how hot the board is.
 - RKLLM_SIM_ENCODE_MS: how long the image encoder of the stand-in ``rknnlite`` takes; its folder is STAND_IN.
 """
 
@@ -26,7 +28,7 @@ FAULTS = {
     "no-memory": "init fails for want of NPU memory",
     "context-limit": "the model was converted for 16 tokens",
     "old-driver": "init fails: the rknpu driver is too old",
-    "leak": "2 MB stay behind with every picture (#529)",
+    "leak": "2 MB stay behind with every picture (#529), with every run of the encoder 42 kB (rknn-toolkit2 #42)",
     "hang": "a run never ends, and sees no abort",
     "old-librknnrt": "the image encoder is not taken: librknnrt.so is older than its model",
     "encoder-fails": "the image encoder gives None",

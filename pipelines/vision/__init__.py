@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import engine
+from pipelines.npu.lock import Figures
 
 
 class Encoding(msgspec.Struct, frozen=True):
@@ -15,6 +16,7 @@ class Encoding(msgspec.Struct, frozen=True):
 
     rows: NDArray[np.float32]
     grid: tuple[int, int] = (0, 0)
+    npu: Figures | None = None  # what its possession cost; None: without an NPU
 
 
 class Encoder(Protocol):

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from pipelines import engine
 from pipelines.image import fit
 from pipelines.npu.families import Family, family
+from pipelines.npu.files import allow_many
 from pipelines.npu.librknnrt import LIBRARY
-from pipelines.npu.lock import Npu, Rank
+from pipelines.npu.lock import Figures, Npu, Rank
 from pipelines.vision import Encoding
 
 COLLECT_EVERY = 5  # runs: RKNNLite leaves 42 kB in reference cycles with each (rknn-toolkit2 #42)
@@ -80,6 +81,7 @@ class Engine:
             raise engine.EngineError(
                 f"the model {options.model} cannot be read; set `model` to a .rknn for {options.soc}"
             )
+        allow_many()  # and each of them leaks some (rknn-toolkit2 #532)
         self._rknn: Any = RKNNLite(verbose=False)
         self._runs = 0
         if self._rknn.load_rknn(options.model) != 0:
@@ -97,10 +99,10 @@ class Engine:
         """Raises EngineError also for an array that is no picture."""
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
             raise engine.EngineError(f"no RGB picture: an array of {picture.dtype} {list(picture.shape)}")
-        rows = self._run(fit(picture, self._size, self._size, self._feed.padding), Rank.USER_WAITS)
+        rows, cost = self._run(fit(picture, self._size, self._size, self._feed.padding), Rank.USER_WAITS)
         if rows.shape != (self.tokens, self.width):
             raise engine.EngineError(f"{self._options.model} gave rows {list(rows.shape)} where it gave others before")
-        return Encoding(rows)
+        return Encoding(rows, npu=cost)
 
     def close(self) -> None:
         """Frees the NPU's memory."""
@@ -110,7 +112,7 @@ class Engine:
         """The first run, which is slow: size, tokens and width. Raises EngineError where no size is taken."""
         sizes = self._sizes(known)
         for size in sizes:
-            if found := self._inferred(self._fed(_grey(size)), Rank.IDLE):
+            if found := self._inferred(self._fed(_grey(size)), Rank.IDLE)[0]:
                 tokens, width = self._rows(found).shape
                 break
         else:
@@ -134,12 +136,12 @@ class Engine:
             f"{self._options.model} does not tell what size of picture it takes; set `size`, or the model's `family`"
         )
 
-    def _run(self, picture: NDArray[np.uint8], rank: Rank) -> NDArray[np.float32]:
+    def _run(self, picture: NDArray[np.uint8], rank: Rank) -> tuple[NDArray[np.float32], Figures]:
         fed = self._fed(picture)
-        found = self._inferred(fed, rank)
+        found, cost = self._inferred(fed, rank)
         if not found:
             raise self._failure(fed.shape)
-        return self._rows(found)
+        return self._rows(found), cost
 
     def _fed(self, picture: NDArray[np.uint8]) -> NDArray[Any]:
         fed: NDArray[Any] = picture
@@ -150,13 +152,13 @@ class Engine:
             fed = fed.transpose(2, 0, 1)
         return np.ascontiguousarray(fed[np.newaxis])
 
-    def _inferred(self, fed: NDArray[Any], rank: Rank) -> list[NDArray[Any]] | None:
-        with self._npu.hold(rank):
+    def _inferred(self, fed: NDArray[Any], rank: Rank) -> tuple[list[NDArray[Any]] | None, Figures]:
+        with self._npu.hold(rank) as claim:
             found: list[NDArray[Any]] | None = self._rknn.inference(inputs=[fed], data_format=self._feed.layout)
         self._runs += 1
         if self._runs % COLLECT_EVERY == 0:
             gc.collect()
-        return found
+        return found, claim.figures
 
     def _failure(self, *shapes: tuple[int, ...]) -> engine.EngineError:
         tried = " or ".join(str(list(shape)) for shape in shapes)

@@ -6,10 +6,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from assistant import client
+from assistant.commands import _talk
 from assistant.core.personas import PRESETS
+from assistant.messages import VERSION, Message, NpuCost, PictureBound, ReplyEnded, Turn, TurnStarted, Usage
+from assistant.wire import Received, Stamp
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURES = ROOT / "config" / "demo"
@@ -46,6 +50,34 @@ def test_ask_tells_its_figures_as_json(daemon: Path) -> None:
     assert answer["picture_age_ms"] is not None
     assert answer["prompt_tokens"] > answer["cached_tokens"]
     assert answer["completion_tokens"] > 0
+
+
+def received(message: Message, ms: float) -> Received:
+    return Received(message, Stamp(VERSION, "dialogue", 0, 0, round(ms * 1e6)))
+
+
+def test_the_figures_of_an_answer_tell_what_the_npu_cost() -> None:
+    turn = Turn("cli", 0)
+    usage = Usage(prompt_tokens=90, cached_tokens=70, completion_tokens=6, prefill_ms=200, decode_ms=500)
+    usage = msgspec.structs.replace(usage, memory_mb=1689.4, npu=NpuCost(12.4, 720.0, "vision"))
+    bound = PictureBound(
+        turn=turn, identity="a", camera="main", frame_seq=1, captured_at=0, verified_at=0, fresh=True,
+        npu=NpuCost(0.1, 340.0),
+    )  # fmt: skip
+    messages = [
+        received(TurnStarted(turn=turn, text="what", spoken=False, last_sample_at=1_000_000), 1),
+        received(bound, 400),
+        received(ReplyEnded(turn=turn, reason="stop", text="Red.", sentences=0, usage=usage), 1101),
+    ]
+    found = _talk.answer("what", messages)
+    assert found.figures() == (
+        "picture 1 ms old · 20 tokens computed, 70 from cache, 6 generated · 12.0 tokens/s · 1100 ms · 1689 MB · "
+        "NPU: encode 340 ms, reply 720 ms after 12 ms behind vision"
+    )
+    plain = msgspec.structs.replace(usage, memory_mb=0.0, npu=None, decode_ms=0.0)
+    ended = ReplyEnded(turn=turn, reason="stop", text="Red.", sentences=0, usage=plain)
+    line = _talk.answer("what", [messages[0], received(ended, 1101)]).figures()
+    assert line == "no picture · 20 tokens computed, 70 from cache, 6 generated · 1100 ms"
 
 
 def test_two_questions_of_two_calls_have_nothing_in_common(daemon: Path) -> None:

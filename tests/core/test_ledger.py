@@ -16,6 +16,7 @@ from assistant.messages import (
     Heard,
     Heartbeat,
     Message,
+    NpuCost,
     PictureBound,
     ReplyEnded,
     ReplySentence,
@@ -110,6 +111,7 @@ def test_a_turn_becomes_one_record() -> None:
         "encode": 12.0,
         "prefill": 20.0,
         "first_token": 25.0,
+        "decode": 15.0,
         "tts_first_audio": 109.0,
         "first_audio": 500.0,
         "reply_end": 1410.0,
@@ -126,6 +128,28 @@ def test_a_turn_becomes_one_record() -> None:
         ("sound", 1500, 2410),
     ]
     assert msgspec.json.decode(msgspec.json.encode(record), type=TurnRecord) == record
+
+
+def test_what_the_npu_cost_is_told_with_its_waits() -> None:
+    """A wait stands before what waited; one too short to be anybody's is none."""
+    encode, reply = NpuCost(4.0, 8.0, "dialogue"), NpuCost(0.2, 31.0)
+    sent: list[Sent] = []
+    for message, at, samples in ordered(TURN):
+        if isinstance(message, PictureBound):
+            message = msgspec.structs.replace(message, npu=encode)
+        elif isinstance(message, ReplyEnded):
+            usage = msgspec.structs.replace(message.usage, npu=reply, memory_mb=512.0)
+            message = msgspec.structs.replace(message, usage=usage)
+        sent.append((message, at, samples))
+    (record,) = fold(sent)
+    assert record.npu == {"encode": encode, "reply": reply}
+    assert record.memory_mb == 512.0
+    assert record.tokens_per_s == pytest.approx(5 / 0.015)
+    stages = {name: ((begin - TURN.start) // MS, (end - TURN.start) // MS) for name, begin, end in record.stages}
+    assert (stages["encode waits"], stages["encode"]) == ((1348, 1352), (1352, 1360))
+    assert "prefill waits" not in stages
+    (plain,) = fold(ordered(TURN))
+    assert (plain.npu, plain.memory_mb) == ({}, None)
 
 
 @given(st.randoms(use_true_random=False), st.booleans())

@@ -77,4 +77,13 @@ def test_a_conversation_on_a_board(version: str, tmp_path: Path) -> None:
     assert first != second
     assert second == after  # the killed process has another picture of the same scene before it
     assert first == again
+    answered = [line for line in lines if line.get("answer")]
+    assert all(line["npu"]["reply"]["hold_ms"] > 0 and line["tokens_per_s"] > 0 for line in answered)
+    assert all(
+        (line["npu"]["encode"]["hold_ms"] >= 30) == line["picture_fresh"]
+        for line in answered
+        if "encode" in line["npu"]
+    )
+    assert sum("encode" in line["npu"] for line in answered) >= 3
+    assert all((line["memory_mb"] is not None) == (version in ("1.2.3", "1.3.0")) for line in answered)
     assert not (tmp_path / "board.overlaps").exists()

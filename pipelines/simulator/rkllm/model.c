@@ -20,6 +20,12 @@ double setting(const char *name, double otherwise) {
     return value && *value ? atof(value) : otherwise;
 }
 
+/* As the real library does, when it is loaded: later it is too late. */
+static int level;
+__attribute__((constructor)) static void read_level(void) { level = (int)setting("RKLLM_LOG_LEVEL", 0); }
+
+int log_level(void) { return level; }
+
 void log_error(const char *form, ...) {
     va_list values;
     va_start(values, form);

@@ -53,6 +53,7 @@ typedef struct {
 bool model_read(Model *model, const char *path); /* false, and why on stderr */
 bool fault(const char *name);                    /* whether RKLLM_SIM_FAULTS names it */
 double setting(const char *name, double otherwise);
+int log_level(void); /* 1: figures of each run, 2: prompts, too */
 void log_error(const char *form, ...) __attribute__((format(printf, 1, 2)));
 float peak_memory_mb(void);
 double now_ms(void);

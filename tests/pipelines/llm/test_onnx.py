@@ -121,6 +121,18 @@ def test_an_end_token_stops_and_stands_in_the_cache(folder: Path, tmp_path: Path
     check_slots(other)
 
 
+def test_a_template_may_open_a_thought(tmp_path: Path) -> None:
+    """Nothing is answered before its end, which this model does not find; what it computed is counted."""
+    thinking = tiny.make(tmp_path / "thinking")
+    template = thinking / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|assistant|>{%- endif", "<|assistant|><think>\n{%- endif"))
+    made = Engine(Options(model=str(thinking)))
+    events = list(made.reply(HELLO, GREEDY))
+    assert sum(isinstance(event, llm.Thought) for event in events) == 8
+    text, ended = run(made, HELLO)
+    assert (text, ended.completion_tokens, ended.reason) == ("", 8, "length")
+
+
 def test_stop_strings_end_the_reply(engine: Engine) -> None:
     whole, _ = run(engine, HELLO, Sampling(max_tokens=40))
     stop = whole[9:12]

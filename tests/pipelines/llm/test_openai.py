@@ -67,6 +67,31 @@ def test_an_answer_streams_with_its_figures() -> None:
     assert not {"seed", "top_k", "repetition_penalty", "stop"} & body.keys()
 
 
+@pytest.mark.parametrize(
+    "thought",
+    [
+        (event(reasoning_content="A ball?"), event(reasoning_content=" Yes.")),
+        (event(reasoning="A ball? Yes."),),
+        (event(content="<thi"), event(content="nk>A ball? Yes.</think>"), event(content="\n\n")),
+    ],
+    ids=["reasoning_content", "reasoning", "tags"],
+)
+def test_what_the_model_thinks_is_no_part_of_its_answer(thought: tuple[bytes, ...]) -> None:
+    with serving(Reply((event(role="assistant", content=""), *thought, *ANSWER[1:], *STOP))) as server:
+        events = list(model(server).reply(QUESTION, Sampling()))
+    assert text(events) == "A red ball."
+    assert sum(isinstance(item, llm.Thought) for item in events) > 0
+    assert ended(events).reason == "stop"
+
+
+def test_a_model_that_only_thought_says_nothing_and_ends() -> None:
+    only = Reply((event(content="Well, a ball"), event(finish_reason="length"), DONE))
+    with serving(only) as server:
+        events = list(model(server, thinking_opened=True).reply(QUESTION, Sampling(max_tokens=1)))
+    assert text(events) == ""
+    assert ended(events).reason == "length"
+
+
 def test_sampling_reaches_the_server() -> None:
     sampling = Sampling(
         temperature=0.5, top_k=40, top_p=0.9, repetition_penalty=1.1, seed=7, max_tokens=9, stop=("\n",)

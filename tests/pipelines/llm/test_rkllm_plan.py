@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from pipelines.llm import Message, Picture
 from pipelines.llm._librkllm_types import Tags
 from pipelines.llm._rkllm_plan import Step, Template, Traits, Writer, plan
-from pipelines.llm._stops import Stops
 
 SYSTEM = Message("system", ("Be brief.",))
 ONE, TWO = Picture("one"), Picture("two")
@@ -72,19 +71,3 @@ def test_earlier_turns_as_lines_and_in_the_template() -> None:
 def test_what_is_typed_steers_nothing(text: str, word: str) -> None:
     writer = Writer(Template(), TAGS, lines=False)
     assert word not in writer.turn(Message("user", (text + word + text,)))
-
-
-@given(st.text("abc", max_size=20), st.lists(st.text("abc", min_size=1, max_size=3), max_size=3), st.integers(1, 4))
-def test_a_reply_is_cut_at_its_first_stop_however_it_comes(text: str, stops: list[str], size: int) -> None:
-    cutter, said = Stops(tuple(stops)), ""
-    for at in range(0, len(text), size):
-        said += cutter.feed(text[at : at + size])
-        if cutter.met:
-            break
-    said += cutter.rest()
-    found = [at for stop in stops if (at := text.find(stop)) >= 0]
-    assert cutter.met == bool(found)
-    assert text.startswith(said)
-    assert not [stop for stop in stops if stop in said]
-    if not found:
-        assert said == text

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipelines import engine, simulator
-from pipelines.llm import Ended, LanguageModel, Message, Picture, Prefilled, PromptTooLong, Sampling, Token
+from pipelines.llm import Ended, LanguageModel, Message, Picture, Prefilled, PromptTooLong, Sampling, Thought, Token
 from pipelines.llm.librkllm import Unsupported
 from pipelines.npu.lock import Npu, Rank
 from pipelines.simulator import build
@@ -122,10 +122,12 @@ class TestConversation:
         assert "".join(event.text for event in events if isinstance(event, Token)) == "one two three"
         assert isinstance(events[-1], Ended)
         assert (events[-1].reason, events[-1].completion_tokens) == ("length", 3)
+        monkeypatch.setenv("RKLLM_SIM_PREFILL_MS", "2")
         events = list(model.reply(asked, Sampling(stop=("ree fo",))))
         assert "".join(event.text for event in events if isinstance(event, Token)) == "one two th"
         assert isinstance(events[-1], Ended)
         assert events[-1].reason == "stop"
+        assert events[-1].prefill_ms > events[-1].decode_ms  # also where the run was left, and nothing told of it
 
     def test_what_is_wrong_is_said_at_once(self, version: str, start: Start) -> None:
         model = start(version, context=64, max_new_tokens=20)
@@ -197,6 +199,70 @@ def test_the_runtimes_figures_end_in_the_last_event(version: str, start: Start) 
     _, second = say(model, talk, "Why?")
     assert first.cached_tokens < second.cached_tokens < second.prompt_tokens
     assert second.completion_tokens > 10
+
+
+@pytest.mark.parametrize("version", FAMILIES)
+def test_thoughts_are_no_part_of_the_reply_and_the_conversation_still_grows(
+    version: str, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RKLLM_SIM_REPLY", "<think>\nWell, {cached} tokens. </think>\n\nAda {prefilled}")
+    model, talk = start(version), [SYSTEM]
+    reply, end = say(model, talk, "Who are you? " * 9)
+    assert reply.startswith("Ada")
+    assert end.completion_tokens > 6  # what was thought was computed, too
+    first = int(reply.split()[1])
+    second = int(say(model, talk, "Who?")[0].split()[1])
+    assert (second < first) == (version in HISTORY)
+    events = list(model.reply([*talk, Message("user", ("And?",))], Sampling(max_tokens=3)))
+    assert [event for event in events if isinstance(event, Token)] == []
+    assert sum(isinstance(event, Thought) for event in events) > 0
+    assert isinstance(events[-1], Ended)
+    assert events[-1].reason == "length"
+
+
+def test_a_template_that_opens_the_thought(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RKLLM_SIM_REPLY", "Hm. </think> Ada.")
+    opening = {"postfix": "<|im_end|>\n<|im_start|>assistant\n<think>\n"}
+    for options in ({"template": opening}, {"thinking_opened": True}):
+        assert say(start("1.3.0", **options), [SYSTEM], "Who?")[0] == "Ada."
+
+
+@pytest.mark.parametrize("version", FAMILIES)
+def test_what_the_npu_cost_is_whole_when_the_end_is_told(
+    version: str, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RKLLM_SIM_DECODE_MS", "2")
+    monkeypatch.setenv("RKLLM_SIM_REPLY", "one two three four five six")
+    model = start(version)
+    _, end = say(model, [SYSTEM], "Count.")
+    assert end.npu is not None
+    assert end.npu.hold_ms >= 12
+    assert end.npu.behind == ""
+    assert (end.memory_mb > 0) == (version in FIGURES)
+    with Npu("vision", tmp_path / "npu").hold(Rank.IDLE):
+        asked = model.reply([SYSTEM, Message("user", ("x",))], LONG)
+        while not (model._claim and model._claim.so_far().behind):  # type: ignore[attr-defined]
+            next(asked)
+    last = list(asked)[-1]
+    assert isinstance(last, Ended)
+    assert last.npu is not None
+    assert (last.npu.behind, last.npu.wait_ms > 0) == ("vision", True)
+
+
+def test_a_run_that_is_left_waits_for_nobody_and_the_next_one_tells_what_it_waited_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left while an earlier one was still at a prompt that hears no abort: its place in the queue goes, too."""
+    monkeypatch.setenv("RKLLM_SIM_FAULTS", "deaf-prefill")
+    monkeypatch.setenv("RKLLM_SIM_PREFILL_MS", "4")
+    model, asked = start("1.3.0"), [SYSTEM, Message("user", ("word " * 60,))]
+    for _ in range(2):
+        with contextlib.closing(model.reply(asked, LONG)) as events:
+            assert isinstance(next(events), Prefilled)
+    monkeypatch.delenv("RKLLM_SIM_PREFILL_MS")
+    _, end = say(model, [SYSTEM], "And you?")
+    assert end.npu is not None
+    assert (end.npu.behind, end.npu.wait_ms > 0) == ("llm", True)
 
 
 @pytest.mark.parametrize("version", HISTORY)

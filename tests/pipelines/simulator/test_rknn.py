@@ -1,7 +1,9 @@
 """The NPU's image encoder on the stand-in board: what it makes of pictures, and errors that name their cause."""
 
+import gc
 import json
 import sys
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from pipelines.image import fit
 from pipelines.llm import Message, Picture, Sampling, Token
 from pipelines.npu.lock import Npu, Rank
 from pipelines.simulator import build
+from pipelines.vision.rknn import COLLECT_EVERY
 
 Encode = Callable[..., Any]
 
@@ -98,6 +101,34 @@ def test_the_family_says_how_a_picture_is_fed_and_what_is_set_wins(start: Encode
     mean, std = (np.array(of, np.float32) for of in ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)))
     fed = (fitted.astype(np.float32) - mean) / std
     assert bytes(rows[0, :4].astype(np.uint8)) == zlib.crc32(fed.tobytes()).to_bytes(4, "big")
+
+
+def test_what_the_npu_cost_comes_with_the_rows(start: Encode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = start()
+    monkeypatch.setenv("RKLLM_SIM_ENCODE_MS", "15")
+    claim = Npu("llm", tmp_path / "npu").claim(Rank.IDLE)
+    assert claim.take()
+    timer = threading.Timer(0.05, claim.release)
+    timer.start()
+    cost = encoder.encode(picture()).npu
+    assert cost.hold_ms >= 15
+    assert (cost.behind, cost.wait_ms > 0) == ("llm", True)
+
+
+def test_what_each_run_leaves_behind_is_collected(start: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RKLLM_SIM_FAULTS", "leak")
+    encoder = start()
+    left = sys.modules["rknnlite.api"].LEFT
+    gc.collect()
+    gc.disable()  # the engine must not rely on when Python would do it
+    try:
+        most = 0
+        for seed in range(14):
+            encoder.encode(picture(seed))
+            most = max(most, len(left))
+    finally:
+        gc.enable()
+    assert 0 < most < 2 * COLLECT_EVERY
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {

@@ -2,7 +2,7 @@
 
 A simulated .rknn is a text (see ``pipelines.simulator.write_encoder``). The rows that it makes of a picture are random
 numbers drawn from the picture's checksum, which the first row begins with, byte by byte. The environment says the rest:
-RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails, no-attributes), RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC,
+RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails, no-attributes, leak), RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC,
 RKLLM_SIM_NPU.
 """
 
@@ -10,6 +10,7 @@ import fcntl
 import os
 import sys
 import time
+import weakref
 import zlib
 from typing import Any, NamedTuple
 
@@ -40,6 +41,17 @@ class Runtime:
             raise AttributeError("no such attribute (simulated)")
         shape = [1, self._edge, self._edge, 3]
         return Attribute(len(shape), shape + [0] * (16 - len(shape)))
+
+
+class Left:
+    """What a run leaves behind: a reference cycle, which only the garbage collector finds."""
+
+    def __init__(self) -> None:
+        self.itself, self.data = self, bytes(42_000)
+        LEFT.add(self)
+
+
+LEFT: "weakref.WeakSet[Left]" = weakref.WeakSet()
 
 
 class RKNNLite:
@@ -93,6 +105,8 @@ class RKNNLite:
         if len(inputs) != 1 or inputs[0].shape != wanted:
             self._failed(f"RKNN_ERR_INPUT_INVALID: wanted {wanted}")
             return None
+        if "leak" in _faults():
+            Left()
         return self._encoded(inputs[0])
 
     def _encoded(self, picture: NDArray[Any]) -> list[NDArray[np.float32]] | None:
