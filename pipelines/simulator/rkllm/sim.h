@@ -54,6 +54,7 @@ bool model_read(Model *model, const char *path); /* false, and why on stderr */
 bool fault(const char *name);                    /* whether RKLLM_SIM_FAULTS names it */
 double setting(const char *name, double otherwise);
 void log_error(const char *form, ...) __attribute__((format(printf, 1, 2)));
+void note_life(const char *what); /* into the file that RKLLM_SIM_LIVES names */
 float peak_memory_mb(void);
 double now_ms(void);
 

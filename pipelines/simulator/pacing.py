@@ -1,0 +1,27 @@
+"""What the ears and the mouth of a simulated board share: their options, and how they name themselves."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from pipelines import engine
+
+
+class Options(engine.Options, frozen=True, kw_only=True):
+    engine: str  # whose work it is, and its options as that engine (or ``auto``) takes them
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    board: str
+    slowness: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # 1: the board's own pace, 0.1: ten times as fast
+
+    def of(self, name: str) -> Mapping[str, Any]:
+        """The options of the engine that it came to."""
+        values = self.options.get(name, {}) if self.engine == "auto" else self.options
+        assert isinstance(values, Mapping)
+        return values
+
+
+def named(name: str, kind: str, board: str, told: str) -> str:
+    """``told``: the figures with their source; empty where there are none for this kind on this board."""
+    work = name if kind == name else f"{name} ({kind})"
+    return f"{work} at {board}'s pace: {told}" if told else f"{work}: no figures for {board}, at this machine's pace"
