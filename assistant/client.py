@@ -54,12 +54,22 @@ def running(runtime: Path) -> bool:
 
 
 @contextlib.contextmanager
-def private(profile: str, sets: Sequence[str] = (), board: str = "", ready_s: float = READY_S) -> Iterator[Path]:
-    """A daemon of our own in directories of its own; gives the runtime directory. All of it is gone afterwards, even
-    if this process is killed with -9. Raises Unavailable when it does not become ready."""
+def private(
+    profile: str, sets: Sequence[str] = (), board: str = "", ready_s: float = READY_S, more: Sequence[str] = ()
+) -> Iterator[Path]:
+    """A daemon of our own in directories of its own; gives the runtime directory. ``more``: further options of ``run``.
+    All of it is gone afterwards, even if this process is killed with -9. Raises Unavailable when it does not become
+    ready."""
     runtime = _home()
     command = [sys.executable, "-m", "assistant", "run", "--ephemeral", "--profile", profile, "--board", board]
-    command += ["--runtime", str(runtime), "--state", str(runtime / "state"), *(f"--set={text}" for text in sets)]
+    command += [
+        "--runtime",
+        str(runtime),
+        "--state",
+        str(runtime / "state"),
+        *(f"--set={text}" for text in sets),
+        *more,
+    ]
     nursery = Nursery()
     try:
         child = nursery.start("daemon", command)

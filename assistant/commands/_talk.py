@@ -9,7 +9,7 @@ import msgspec
 
 from assistant import client, paths
 from assistant.client import Client, Unavailable
-from assistant.commands import FAILED, OK, USAGE, Failure, _settings
+from assistant.commands import FAILED, OK, USAGE, Failure, _settings, _simulated
 from assistant.messages import PictureBound, ReplyEnded, TurnStarted
 from assistant.wire import Received
 
@@ -19,6 +19,7 @@ BAD_ENDS = ("lost", "error")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     _settings.arguments(parser, "camera-qa")
+    _simulated.arguments(parser)
     parser.add_argument(
         "--runtime", type=Path, default=None, help=f"where a daemon may run ({_settings.shown(paths.runtime())})"
     )
@@ -26,9 +27,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 @contextlib.contextmanager
 def connected(asked: argparse.Namespace, conversation: str) -> Iterator[Client]:
-    """A client of the daemon that runs, or of a private one. Raises Failure when there is none to be had."""
+    """A client of the daemon that runs, or of a private one: a simulated board is never one that runs. Raises Failure
+    when there is none to be had."""
+    simulated = _simulated.passed_on(asked)
+    if simulated and asked.runtime:
+        raise Failure("--simulate starts a daemon of its own; leave out --runtime", USAGE)
+    _simulated.tell(asked)
+    sets = [QUIET, *asked.set]
     try:
-        with client.found(asked.runtime or paths.runtime(), asked.profile, asked.board, [QUIET, *asked.set]) as runtime:
+        with (
+            client.private(asked.profile, sets, asked.board, more=simulated)
+            if simulated
+            else client.found(asked.runtime or paths.runtime(), asked.profile, asked.board, sets)
+        ) as runtime:
             one = Client(runtime, conversation)
             try:
                 one.await_ready(("dialogue", "camera", "vision"))
