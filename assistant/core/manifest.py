@@ -4,7 +4,7 @@ A fact that is not known is 0, "" or empty, and stands in the entry's ``unverifi
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+@=-]{0,199}")
 DEEPEST = 8  # folders of a file's path within its model
+TABLES = ("models", "sets", "families")
 OURS = (".part", ".etag", ".lock")  # endings of what a pull leaves beside files
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -51,7 +52,8 @@ class File(_Table, frozen=True):
 
 
 class Vision(_Table, frozen=True):
-    """What the image encoder takes and gives, and how its rows are announced to the language model."""
+    """What the image encoder takes and gives, and how its rows are announced to the language model. Of models for an
+    NPU the family says it: see pipelines.npu.families."""
 
     image_size: Sequence[Annotated[int, msgspec.Meta(ge=0, le=8192)]]  # pixels, square; one for each export there is
     tokens: Sequence[Annotated[int, msgspec.Meta(ge=0, le=16384)]]  # rows of each of those sizes
@@ -67,7 +69,7 @@ class Vision(_Table, frozen=True):
 
 class Text(_Table, frozen=True):
     context: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]  # tokens, as converted
-    template: Literal["built in", "chatml", "smolvlm", "unknown"]  # smolvlm: given by hand, see rknn-llm issue 420
+    template: Literal["built in", "unknown"]
 
 
 class Speed(_Table, frozen=True):
@@ -96,7 +98,9 @@ class Entry(_Table, frozen=True):
     unverified: Sequence[str]  # fields that nobody could check
     source: Source
     files: Annotated[Sequence[File], msgspec.Meta(min_length=1)]
-    vision: Vision | None = None
+    family: str = ""  # of [families.NAME]: files for an NPU, whose engines are told it
+    context: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 0  # tokens that such files were converted for
+    vision: Vision | None = None  # without a family
     text: Text | None = None
     speed: Sequence[Speed] = ()
 
@@ -114,6 +118,7 @@ class Set(_Table, frozen=True):
 class Manifest(_Table, frozen=True):
     models: Mapping[str, Entry]
     sets: Mapping[str, Set]
+    families: Sequence[str] = ()  # names; what stands in their tables is for pipelines.npu.families to read
 
 
 def read(values: Mapping[str, Any], origin: str) -> Manifest:
@@ -122,19 +127,22 @@ def read(values: Mapping[str, Any], origin: str) -> Manifest:
         if not isinstance(values.get(table), dict):
             raise ManifestError(f"{origin}: the table [{table}] is missing")
     for key in values:
-        if key not in ("models", "sets"):
-            raise ManifestError(f"{origin}: unknown table [{key}]; there are: models, sets")
+        if key not in TABLES:
+            raise ManifestError(f"{origin}: unknown table [{key}]; there are: {', '.join(TABLES)}")
+    families = values.get("families", {})
+    if not isinstance(families, dict):
+        raise ManifestError(f"{origin}: families must be a table, [families.NAME]")
     models = {name: _typed(entry, Entry, f"{origin}: models.{name}") for name, entry in values["models"].items()}
     sets = {name: _typed(entry, Set, f"{origin}: sets.{name}") for name, entry in values["sets"].items()}
     for name, entry in models.items():
-        if problem := _problem(name, entry):
+        if problem := _problem(name, entry, families):
             raise ManifestError(f"{origin}: models.{name}: {problem}")
     for name, chosen in sets.items():
         for model in chosen.models:
             if name in models or model not in models:
                 problem = "is also the name of a model" if name in models else f"names {model!r}, which is no model"
                 raise ManifestError(f"{origin}: sets.{name}: {problem}")
-    return Manifest(models=models, sets=sets)
+    return Manifest(models=models, sets=sets, families=tuple(families))
 
 
 def safe_name(name: str) -> bool:
@@ -156,7 +164,7 @@ def _typed(values: Any, kind: type[Any], where: str) -> Any:
         raise ManifestError(f"{where}: {told}") from error
 
 
-def _problem(name: str, entry: Entry) -> str:
+def _problem(name: str, entry: Entry, families: Collection[str]) -> str:
     """What types alone do not say; "" where all is well."""
     if not safe_name(name):
         return "the name cannot be a folder's"
@@ -164,8 +172,11 @@ def _problem(name: str, entry: Entry) -> str:
     for path in paths:
         if not safe_path(path) or path.casefold() in [other.casefold() for other in paths if other is not path]:
             return f"files: {path!r} leaves the model's folder, cannot be a file's name, or is there twice"
-    if entry.role == "vlm" and (entry.vision is None or entry.text is None):
-        return f"a vlm needs the table {'vision' if entry.vision is None else 'text'}"
+    if entry.family and (entry.family not in families or entry.vision or entry.text):
+        known = entry.family in families
+        return f"family: {entry.family!r} {'has what vision and text say' if known else 'is no table of [families]'}"
+    if entry.role == "vlm" and not entry.family and (entry.vision is None or entry.text is None):
+        return f"a vlm needs a family, or the table {'vision' if entry.vision is None else 'text'}"
     if entry.vision and len(entry.vision.image_size) != len(entry.vision.tokens):
         return "vision: there must be as many tokens as image_size"
     if entry.source.hf and not entry.source.revision:

@@ -34,6 +34,7 @@ import numpy as np
 from pipelines import engine
 from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Token
 from pipelines.llm._librkllm_fill import require
+from pipelines.llm._rkllm_family import Model, settle
 from pipelines.llm._rkllm_plan import Reuse, Step, Template, Traits, Writer, pictures, plan, system_of
 from pipelines.llm._rkllm_values import ended, rows_of, sampler, tokenizer
 from pipelines.llm._stops import Stops
@@ -63,17 +64,18 @@ class Options(engine.Options, frozen=True, kw_only=True):
     library: str = ""  # librkllmrt.so; empty: where it is usually installed
     runtime_version: str = ""  # overrides what the library says of itself
     soc: Literal["rk3588", "rk3576", "rk3562"] = "rk3588"
-    context: Annotated[int, msgspec.Meta(ge=64)] = 4096  # tokens, prompt and reply together
+    family: str = ""  # of models/manifest.toml: it says what is left None below; empty: most models have it so
+    context: Annotated[int, msgspec.Meta(ge=64)] | None = None  # tokens, prompt and reply together; 4096, or the limit
     context_limit: Positive | None = None  # the most that the model was converted for
     max_new_tokens: Positive = 512  # the most a reply may have where the release cannot be told for each
-    row_width: Annotated[int, msgspec.Meta(ge=0)] = 0  # floats of a picture's row (several outputs: all); 0: text only
-    picture_tokens: Positive = 196  # taken for a picture whose rows are not at hand yet
-    tags: Tags = Tags("<|vision_start|>", "<|vision_end|>", "<|image_pad|>")
-    template: Template | None = None  # None: the model's own, which the system prompt then enters as a line
+    row_width: Annotated[int, msgspec.Meta(ge=0)] | None = None  # floats of a picture's row, all outputs; 0: text only
+    picture_tokens: Positive | None = None  # taken for a picture whose rows are not at hand yet; 196
+    tags: Tags | None = None  # those of Qwen
+    template: Template | Literal["built in"] | None = None  # the model's own: a system prompt enters it as a line
     tokenizer: str = ""  # the model's tokenizer.json: exact counts, and conversations as tokens
-    history: Literal["template", "lines"] = "lines"  # earlier turns; "template" where special tokens are not stripped
-    reuse: Reuse = "history"
-    thinking: bool | None = None
+    history: Literal["template", "lines"] | None = None  # earlier turns; "template": special tokens are not stripped
+    reuse: Reuse | None = None
+    thinking: bool | None = None  # a family that thinks unless told not to is told
     sampler: Sampler = Sampler(top_k=1)  # for releases before 1.3.0, which cannot be told for each reply
     n_keep: int | None = None
     embed_flash: bool | None = None
@@ -89,24 +91,26 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         """Loads the model: seconds to a minute. Raises EngineError for what is not in order."""
-        self._options = options
+        self._model = settle(options)
         self._encoder = tokenizer(options.tokenizer) if options.tokenizer else None
         self._library = Library(options.library, options.runtime_version)
-        self._writer = Writer(options.template, options.tags, options.history == "lines")
+        self._writer = Writer(self._model.template, self._model.tags, self._model.history == "lines")
         abi = self._library.abi
         self._each = abi.has("RKLLMInferParam", "sampling_params")  # sampling and length for each reply
         history = "rkllm_set_chat_template" in abi.functions
-        exact = self._encoder is not None and options.template is not None
-        self._traits = Traits(history, options.reuse, exact)
+        exact = self._encoder is not None and self._model.template is not None
+        self._traits = Traits(history, self._model.reuse, exact)
         if options.thinking is not None:
             require(abi, "RKLLMInput", "enable_thinking")
+        quiet = self._model.quiet and abi.has("RKLLMInput", "enable_thinking")
+        self._thinking = False if quiet else options.thinking
         self._npu = Npu("llm", Path(options.npu) if options.npu else None)
-        self._session = Session(self._library, _init(options))
+        self._session = Session(self._library, _init(options, self._model))
         self._held: list[Message] | None = None  # what the cache holds; None: nothing to rely on
         self._system: str | None = None  # in the runtime's template
         self._thread: threading.Thread | None = None
-        wants: Literal["embeddings", "text"] = "embeddings" if options.row_width else "text"
-        self.capabilities = Capabilities(wants=wants, width=options.row_width, context=options.context)
+        wants: Literal["embeddings", "text"] = "embeddings" if self._model.row_width else "text"
+        self.capabilities = Capabilities(wants=wants, width=self._model.row_width, context=self._model.context)
 
     def close(self) -> None:
         """Frees the NPU's memory; also done when the process leaves."""
@@ -115,19 +119,19 @@ class Engine:
     def count(self, conversation: Sequence[Message]) -> int:
         """Exact with a tokenizer, but for the model's own template; else rather too high: three bytes a token."""
         system, messages = system_of(conversation)
-        seen = sum(rows_of(picture, self._options.picture_tokens) for picture in pictures(conversation))
+        seen = sum(rows_of(picture, self._model.picture_tokens) for picture in pictures(conversation))
         if self._encoder is None:
             said = [part for message in conversation for part in message.content if isinstance(part, str)]
             return seen + sum(len(text.encode()) // 3 + 1 for text in said) + 8 * len(conversation)
         writer = self._writer
-        text = writer.rendered(system, messages) if self._options.template else writer.whole(system, messages)
+        text = writer.rendered(system, messages) if self._model.template else writer.whole(system, messages)
         return seen + len(self._encoder.encode(text, add_special_tokens=False).ids)
 
     def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Generator[Prefilled, None, None]:
         """Only with ``reuse = "prefix"``, from 1.2.1: a run of one token (1.3.0), or one paused at its first. Elsewhere
         nothing: with a kept history it would become part of it."""
         pausable = self._library.abi.LLMResultCallback._restype_ is not None
-        if self._options.reuse != "prefix" or not pausable or conversation[-1].role != "user":
+        if self._model.reuse != "prefix" or not pausable or conversation[-1].role != "user":
             return
         total = self._check_room(conversation)
         wanted = Run(max_new_tokens=1) if self._each else Run(pausable=True)
@@ -154,7 +158,7 @@ class Engine:
             raise engine.EngineError(f"the prompt holds {len(shown)} pictures, but this engine shows one at a time")
         if any(picture.rows is None for picture in shown):
             raise engine.EngineError("a picture comes without embedding rows, which this engine wants")
-        total, context = self.count(conversation), self._options.context
+        total, context = self.count(conversation), self._model.context
         if total + 1 > context:
             raise PromptTooLong(f"the prompt has {total} tokens, which leaves no room in a context of {context}")
         return total
@@ -162,8 +166,8 @@ class Engine:
     def _reply(
         self, conversation: list[Message], sampling: Sampling, total: int, rank: Rank
     ) -> Generator[Event, None, None]:
-        limit = min(sampling.max_tokens, self._options.context - total)
-        wanted = Run(keep_history=False, thinking=self._options.thinking)
+        limit = min(sampling.max_tokens, self._model.context - total)
+        wanted = Run(keep_history=False, thinking=self._thinking)
         if self._each:
             wanted = msgspec.structs.replace(wanted, sampler=sampler(sampling), max_new_tokens=limit)
         stops, said, taken = Stops(sampling.stop), "", 0
@@ -248,8 +252,8 @@ class Engine:
         """Brings the runtime where the step wants it, and gives what to run."""
         system, messages = system_of(conversation)
         clear = step.clear
-        if self._traits.history and self._options.template is not None and system != self._system:
-            template = self._options.template
+        template = self._model.template
+        if self._traits.history and template is not None and system != self._system:
             self._session.chat_template(self._writer.system(system), template.prefix, template.postfix)
             self._system, clear = system, False  # it empties the cache
         if clear:
@@ -271,18 +275,18 @@ class Engine:
         return Seen(text, rows[np.newaxis]), wanted
 
 
-def _init(options: Options) -> Init:
+def _init(options: Options, model: Model) -> Init:
     domain = DOMAINS[options.soc] if options.base_domain_id is None else options.base_domain_id
     return Init(
         model=options.model,
-        max_context_len=options.context,
-        context_limit=options.context_limit,
-        max_new_tokens=min(options.max_new_tokens, options.context - 1),
+        max_context_len=model.context,
+        context_limit=model.context_limit,
+        max_new_tokens=min(options.max_new_tokens, model.context - 1),
         sampler=options.sampler,
         skip_special_token=True,
         n_keep=options.n_keep,
-        tags=options.tags,
-        row_width=options.row_width or None,
+        tags=model.tags,
+        row_width=model.row_width or None,
         base_domain_id=domain,
         embed_flash=options.embed_flash,
         cpus=options.cpus,

@@ -33,6 +33,7 @@ FAULTS = {
     "hang": "a run never ends, and sees no abort",
     "old-librknnrt": "the image encoder is not taken: librknnrt.so is older than its model",
     "encoder-fails": "the image encoder gives None",
+    "no-attributes": "RKNNLite does not tell what size of picture the image encoder takes",
     "death": "the process dies at the fourth token of a reply",
 }
 

@@ -89,7 +89,7 @@ def test_from_a_hub_to_a_board_and_back_to_health(
 def test_what_ships_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list", "--json"]) == OK
     found = json.loads(capsys.readouterr().out)
-    assert found["models"]["Qwen2-VL-2B-rk3588"]["vision"]["width"] == 1536
+    assert found["models"]["Qwen2-VL-2B-rk3588"]["family"] == "qwen2-vl-2b"
     assert found["models"]["faster-whisper-base"]["state"] == "absent"
     assert found["sets"]["cpu-en"]["models"][0] == "SmolVLM-256M-Instruct"
     assert main(["models", "list"]) == OK

@@ -46,7 +46,9 @@ GOOD: dict[str, Any] = {
         }
     },
     "sets": {"all": {"about": "", "models": ["a-vlm"]}},
+    "families": {"a-family": {}},
 }
+LATER = ("speed", "family", "context")  # fields that an entry may lack
 SHIPPED = modelstore.load()
 
 
@@ -65,10 +67,18 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def test_a_good_one_is_read() -> None:
-    assert manifest.read(GOOD, "m").models["a-vlm"].size == 3
+    found = manifest.read(GOOD, "m")
+    assert (found.models["a-vlm"].size, found.families) == (3, ("a-family",))
 
 
-@pytest.mark.parametrize("field", [name for name in Entry.__struct_fields__ if name != "speed"])
+def test_a_family_stands_for_vision_and_text() -> None:
+    made = changed("models/a-vlm/vision", None)
+    del made["models"]["a-vlm"]["text"]
+    made["models"]["a-vlm"]["family"] = "a-family"
+    assert manifest.read(made, "m").models["a-vlm"].family == "a-family"
+
+
+@pytest.mark.parametrize("field", [name for name in Entry.__struct_fields__ if name not in LATER])
 def test_a_missing_field_is_named_with_its_entry(field: str) -> None:
     with pytest.raises(ManifestError, match=rf"^m: models\.a-vlm: .*{field}"):
         manifest.read(changed(f"models/a-vlm/{field}", None), "m")
@@ -93,6 +103,11 @@ def test_a_missing_field_is_named_with_its_entry(field: str) -> None:
         ("models/a-vlm/vision/tokens", [1, 2], "as many tokens as image_size"),
         ("models/a-vlm/vision/width", "wide", "at `vision.width`"),
         ("models/a-vlm/source/revision", None, "revision is missing"),
+        ("models/a-vlm/vision", None, "a vlm needs a family, or the table vision"),
+        ("models/a-vlm/text", None, "a vlm needs a family, or the table text"),
+        ("models/a-vlm/family", "b-family", "family: 'b-family' is no table of [families]"),
+        ("models/a-vlm/family", "a-family", "family: 'a-family' has what vision and text say"),
+        ("families", [], "families must be a table"),
         ("models/..", GOOD["models"]["a-vlm"], "the name cannot be a folder's"),
         ("sets/all/models", ["b"], "sets.all: names 'b', which is no model"),
         ("sets/a-vlm", {"about": "", "models": ["a-vlm"]}, "is also the name of a model"),
@@ -154,6 +169,8 @@ def test_what_ships_invents_nothing(name: str) -> None:
         unknown += [] if entry.vision.normalise != "unknown" else ["vision.normalise"]
     if entry.text and not entry.text.context:
         unknown.append("text.context")
+    if entry.family and not entry.context:
+        unknown.append("context")
     unknown += [f"files.{file.path}" for file in entry.files if not file.size and "files" not in entry.unverified]
     unknown += (
         ["source.revision"] if entry.source.hf and not re.fullmatch("[0-9a-f]{40}", entry.source.revision) else []

@@ -227,6 +227,31 @@ def test_a_model_that_cannot_reuse_is_given_everything_again(version: str, start
         assert json.loads(say(model, talk, "Who?")[0])["cached"] == 0
 
 
+@pytest.mark.parametrize("version", FAMILIES)
+def test_a_family_says_what_the_settings_do_not(version: str, built: Path, tmp_path: Path) -> None:
+    """Tags, widths and the template of SmolVLM, and nothing that the release lacks."""
+    model = simulator.write_model(tmp_path / "m.rkllm", width=576, context_limit=8192)
+    given = {"model": str(model), "library": str(build.library(version, built)), "npu": str(tmp_path / "npu")}
+    with contextlib.closing(engine.load("llm", "rkllm", {**given, "family": "smolvlm-256m"})) as llm:
+        assert (llm.capabilities.width, llm.capabilities.context) == (576, 4096)
+        shown = np.random.default_rng(0).random((64, 576), np.float32)
+        told = json.loads(say(llm, [SYSTEM], Picture("one", shown), "What is it?")[0])
+        assert told["pictures"] == [f"{zlib.crc32(shown.tobytes()):08x}"]
+        assert "<|vision_start|>" not in told["prompt"]
+        assert told["prompt"].endswith("<end_of_utterance>\nAssistant:") == (version in HISTORY)
+    with pytest.raises(engine.EngineError, match=r"40000, but .* was converted for 32768 tokens at most"):
+        engine.load("llm", "rkllm", {**given, "family": "qwen2-vl-2b", "context": 40000})
+
+
+@pytest.mark.parametrize("version", FAMILIES)
+def test_a_family_that_thinks_is_told_not_to_where_the_release_can(version: str, start: Start) -> None:
+    told = json.loads(say(start(version, family="qwen3.5-0.8b", template="built in"), [SYSTEM], "Who?")[0])
+    assert told["thinking"] is False
+    if version in FIGURES:
+        model = start(version, family="qwen3.5-0.8b", template="built in", thinking=True)
+        assert json.loads(say(model, [SYSTEM], "Who?")[0])["thinking"] is True
+
+
 def test_options_that_the_release_or_the_files_do_not_allow(start: Start, tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="no enable_thinking; it comes with"):
         start("1.2.0", thinking=True)

@@ -5,6 +5,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,14 @@ Encode = Callable[..., Any]
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encode:
-    """The engine with a simulated model: ``start(outputs=4, layout="nchw")``."""
+    """The engine with a simulated model: ``start(outputs=4, layout="nchw")``; ``made``: what else the model is."""
     monkeypatch.syspath_prepend(str(simulator.STAND_IN))
     monkeypatch.setenv("RKLLM_SIM_SOC", "rk3588")
 
-    def one(outputs: int = 1, soc: str = "rk3588", **options: Any) -> Any:
-        model = simulator.write_encoder(tmp_path / "m.rknn", size=32, tokens=4, width=8, outputs=outputs, soc=soc)
-        given = {"model": str(model), "size": 32, "npu": str(tmp_path / "npu")}
-        return engine.load("vision", "rknn", {**given, **options})
+    def one(outputs: int = 1, soc: str = "rk3588", made: Any = None, **options: Any) -> Any:
+        shape = {"size": 32, "tokens": 4, "width": 8, **(made or {})}
+        model = simulator.write_encoder(tmp_path / "m.rknn", outputs=outputs, soc=soc, **shape)
+        return engine.load("vision", "rknn", {"model": str(model), "npu": str(tmp_path / "npu"), **options})
 
     return one
 
@@ -61,12 +62,62 @@ def test_layout_and_normalising_are_the_models_affair(start: Encode) -> None:
     assert bytes(rows[0, :4].astype(np.uint8)) == zlib.crc32(np.ascontiguousarray(fed).tobytes()).to_bytes(4, "big")
 
 
+QWEN3 = {"size": 672, "tokens": 441, "width": 2048}
+
+
+@pytest.mark.parametrize("fault", ["", "no-attributes"])
+def test_the_size_is_the_models_own_whether_it_tells_or_is_tried(
+    fault: str, start: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RKLLM_SIM_FAULTS", fault)
+    encoder = start(outputs=4, made=QWEN3, family="qwen3-vl-2b")
+    assert (encoder.tokens, encoder.width) == (441, 8192)
+    rows = encoder.encode(picture()).rows
+    fitted = fit(picture(), 672, 672, (128, 128, 128))
+    assert bytes(rows[0, :4].astype(np.uint8)) == zlib.crc32(fitted.tobytes()).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("shape", [(), (1, 32, 32), (1, 32, 64, 3), (2, 32, 32, 3), (1, 8, 8, 3), (1, 3, 32, 32), None])
+def test_what_a_library_tells_is_believed_only_if_it_is_a_picture(
+    shape: tuple[int, ...] | None, start: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = SimpleNamespace(n_dims=len(shape), dims=[*shape, 0, 0]) if shape is not None else "nothing"
+    monkeypatch.setattr("rknnlite.api.Runtime.get_tensor_attr", lambda *_: runtime)
+    if shape == (1, 3, 32, 32):
+        assert start().tokens == 4
+        return
+    with pytest.raises(engine.EngineError, match="does not tell what size of picture it takes; set `size`"):
+        start()
+    assert start(size=32).tokens == 4
+
+
+def test_the_family_says_how_a_picture_is_fed_and_what_is_set_wins(start: Encode) -> None:
+    made = {"size": 448, "tokens": 256, "width": 896}
+    fitted = fit(picture(), 448, 448, (0, 0, 0))
+    rows = start(made=made, family="internvl3-1b", normalise=True, padding=(0, 0, 0)).encode(picture()).rows
+    mean, std = (np.array(of, np.float32) for of in ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)))
+    fed = (fitted.astype(np.float32) - mean) / std
+    assert bytes(rows[0, :4].astype(np.uint8)) == zlib.crc32(fed.tobytes()).to_bytes(4, "big")
+
+
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "driver": ({}, "old-driver", "the NPU does not take .*m.rknn; this is|usual causes"),
     "library": ({}, "old-librknnrt", "the NPU does not take"),
     "another SoC": ({"soc": "rk3576"}, "", "the NPU does not take"),
     "failing runs": ({}, "encoder-fails", r"the NPU failed on a picture of \[1, 32, 32, 3\]"),
-    "a wrong size": ({"size": 64}, "", "`size` or `layout` is not the model's"),
+    "a wrong size": ({"size": 64}, "", r"`layout` is not the model's \(the model takes pictures of 32 x 32\)"),
+    "no size": ({}, "no-attributes", "does not tell what size of picture it takes; set `size`"),
+    "sizes of the family": (
+        {"family": "qwen2-vl-2b"},
+        "no-attributes",
+        r"a picture of \[1, 392, 392, 3\] or \[1, 476, 476, 3\] for",
+    ),
+    "another family": (
+        {"family": "qwen3-vl-2b", "made": {"size": 448, "tokens": 196, "width": 1536}},
+        "",
+        r"rows of 1536 floats, but those of the family 'qwen3-vl-2b' have 8192 \(4 times 2048\)",
+    ),
+    "no family": ({"family": "qwen3"}, "", "no model family 'qwen3'; there are, nearest first: qwen3"),
     "no file": ({"model": "/nowhere.rknn"}, "", "the model /nowhere.rknn cannot be read"),
     "no model": ({"model": __file__}, "", "the NPU does not take"),
     "no such cores": ({"cores": "NPU_CORE_9"}, "", "RKNNLite has no core mask 'NPU_CORE_9'"),

@@ -2,7 +2,8 @@
 
 A simulated .rknn is a text (see ``pipelines.simulator.write_encoder``). The rows that it makes of a picture are random
 numbers drawn from the picture's checksum, which the first row begins with, byte by byte. The environment says the rest:
-RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails), RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC, RKLLM_SIM_NPU.
+RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails, no-attributes), RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC,
+RKLLM_SIM_NPU.
 """
 
 import fcntl
@@ -10,7 +11,7 @@ import os
 import sys
 import time
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,26 @@ SAID = {
 }
 
 
+class Attribute(NamedTuple):
+    """Of a tensor, as rknn_tensor_attr has it: room for 16 dimensions."""
+
+    n_dims: int
+    dims: list[int]
+
+
+class Runtime:
+    """What RKNNLite keeps of a loaded model, as far as others have been seen to use it; undocumented."""
+
+    def __init__(self, edge: int) -> None:
+        self._edge = edge
+
+    def get_tensor_attr(self, index: int, is_output: bool = False) -> Attribute:
+        if index or is_output or "no-attributes" in _faults():
+            raise AttributeError("no such attribute (simulated)")
+        shape = [1, self._edge, self._edge, 3]
+        return Attribute(len(shape), shape + [0] * (16 - len(shape)))
+
+
 class RKNNLite:
     NPU_CORE_AUTO, NPU_CORE_0, NPU_CORE_1, NPU_CORE_0_1, NPU_CORE_2, NPU_CORE_0_1_2 = 0, 1, 2, 3, 4, 7
     NPU_CORE_ALL = 0xFFFF
@@ -29,6 +50,7 @@ class RKNNLite:
         self._model: dict[str, str] = {}
         self._data = b""
         self._ready = False
+        self.rknn_runtime: Runtime | None = None
 
     def load_rknn(self, path: str) -> int:
         try:
@@ -52,6 +74,7 @@ class RKNNLite:
         if board and made_for and board != made_for:
             return self._failed(f"RKNN_ERR_TARGET_PLATFORM_UNMATCH: the model is for {made_for}")
         self._ready = True
+        self.rknn_runtime = Runtime(int(self._model["size"]))
         return 0
 
     def inference(
