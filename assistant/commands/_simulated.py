@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from assistant import config
 from assistant.commands import USAGE, Failure, _settings
 from assistant.config import Config, Engine, Layer
 from assistant.service import SIMULATED
@@ -49,7 +50,7 @@ def wanted(asked: argparse.Namespace) -> Board | None:
         )
     if not asked.speedup > 0:
         raise Failure(f"--speedup {asked.speedup:g}: expected a number above 0; 1 is the board's own pace", USAGE)
-    board = Board(*parts, speedup=asked.speedup)
+    board = Board(parts[0], parts[1], parts[2] if parts[2:] else RELEASE, asked.speedup)
     board.check()
     if asked.board not in ("", board.soc):
         raise Failure(
@@ -79,7 +80,7 @@ def settings(asked: argparse.Namespace, runtime: Path) -> Iterator[Config]:
         yield _settings.load(asked)
         return
     asked.board = board.soc
-    profile = _settings.load(asked)
+    profile = config.load(_settings.sections(), asked.profile or "", asked.board, asked.set)
     runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=SIMULATED, dir=runtime) as folder:
         placed = place(board, Path(folder))

@@ -71,11 +71,23 @@ class Answer(msgspec.Struct, kw_only=True):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    prefill_ms: float = 0.0
+    first_token_ms: float = 0.0
+    tokens_per_s: float | None = None  # as the engine measured it
     total_ms: float = 0.0
 
     @property
     def code(self) -> int:
         return FAILED if self.finish_reason in BAD_ENDS else OK
+
+    def times(self) -> str:
+        """How long the language model took, one line for people; "" where it said nothing."""
+        if self.tokens_per_s is None:
+            return ""
+        return (
+            f"prompt {self.prefill_ms:.0f} ms, first token after {self.first_token_ms:.0f} ms, then "
+            f"{self.tokens_per_s:.1f} tokens/s"
+        )
 
     def figures(self) -> str:
         """One line for people."""
@@ -101,5 +113,7 @@ def answer(question: str, messages: Sequence[Received]) -> Answer:
                 found.answer, found.finish_reason, found.detail = ended.text, ended.reason, ended.detail
                 found.prompt_tokens, found.cached_tokens = usage.prompt_tokens, usage.cached_tokens
                 found.completion_tokens = usage.completion_tokens
+                found.prefill_ms, found.first_token_ms = usage.prefill_ms, usage.first_token_ms
+                found.tokens_per_s = usage.completion_tokens * 1000 / usage.decode_ms if usage.decode_ms else None
                 found.total_ms = (received.stamp.sent_at - asked_at) / 1e6 if asked_at else 0.0
     return found

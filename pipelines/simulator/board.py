@@ -38,18 +38,19 @@ class Board(NamedTuple):
     def told(self) -> tuple[str, str]:
         """What is simulated, at what pace, and who says so: a line in English, one in Chinese."""
         pace = timings.pace(self.soc, self.model)
-        by = pace.source if pace.load_source == pace.source else f"{pace.source}; loading: {pace.load_source}"
-        as_fast = self.speedup == 1
+        what = self.soc, self.model, self.release
+        by = pace.source if pace.load_source == pace.source else f"{pace.source}; load: {pace.load_source}"
+        times = pace.load_s, pace.encode_s, pace.prefill_ms_per_token, pace.tokens_per_s, by
+        own = self.speedup == 1
         return (
-            f"Simulated board: {self.soc} with {self.model} on RKLLM {self.release}, "
-            f"{'at its own pace' if as_fast else f'{self.speedup:g} times as fast as it is'}. The board takes "
-            f"{pace.load_s:g} s to load the model, {pace.encode_s:g} s for a picture, {pace.prefill_ms_per_token:.1f} ms "
-            f"for a token of the prompt, and writes {pace.tokens_per_s:g} a second ({by}). Its answers are made up, and "
-            "say so.",
-            f"模拟开发板：{self.soc}，模型 {self.model}，RKLLM {self.release}，"
-            f"{'速度与开发板相同' if as_fast else f'速度是开发板的 {self.speedup:g} 倍'}。开发板加载模型需 {pace.load_s:g} 秒，"
-            f"编码一张照片 {pace.encode_s:g} 秒，每个提示词元 {pace.prefill_ms_per_token:.1f} 毫秒，"
-            f"每秒生成 {pace.tokens_per_s:g} 个词元（来源：{by}）。它的回答都是编造的，并会说明是模拟。",
+            "Simulated board: {}, {}, RKLLM {}, ".format(*what)
+            + ("at its own pace" if own else f"{self.speedup:g} times as fast as it is")
+            + " (load {:g} s, picture {:g} s, prompt {:.1f} ms a token, reply {:g} tokens/s; {}).".format(*times)
+            + " Its answers are made up, and say so.",
+            "模拟开发板：{}，{}，RKLLM {}，".format(*what)
+            + ("速度与开发板相同" if own else f"速度是开发板的 {self.speedup:g} 倍")
+            + "（加载 {:g} 秒，照片 {:g} 秒，提示词每词元 {:.1f} 毫秒，回答每秒 {:g} 词元；来源：{}）。".format(*times)
+            + "回答都是编造的，并会说明是模拟。",
         )
 
 
