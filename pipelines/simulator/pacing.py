@@ -1,11 +1,14 @@
 """What the ears and the mouth of a simulated board share: their options, and how they name themselves."""
 
+import logging
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 
 from pipelines import engine
+
+log = logging.getLogger(__name__)
 
 
 class Options(engine.Options, frozen=True, kw_only=True):
@@ -22,6 +25,11 @@ class Options(engine.Options, frozen=True, kw_only=True):
 
 
 def named(name: str, kind: str, board: str, told: str) -> str:
-    """``told``: the figures with their source; empty where there are none for this kind on this board."""
+    """The engine's name, as a service says what it works with; ``told``, its figures with their source, is logged.
+    Empty: there are none for this kind of engine on this board."""
     work = name if kind == name else f"{name} ({kind})"
-    return f"{work} at {board}'s pace: {told}" if told else f"{work}: no figures for {board}, at this machine's pace"
+    if not told:
+        log.warning("of %s on %s no figures are known; it keeps this machine's pace", work, board)
+        return name
+    log.info("%s at %s's pace: %s", work, board, told)
+    return f"{name} at {board}'s pace"
