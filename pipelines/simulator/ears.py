@@ -13,7 +13,6 @@ from pipelines.asr import RATE, Recognition
 from pipelines.simulator import timings
 from pipelines.simulator.pacing import Options, named
 
-
 WHISPERS = ("tiny", "base", "small")
 
 
