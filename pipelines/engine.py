@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 log = logging.getLogger(__name__)
+_passed_over: "WeakKeyDictionary[Any, tuple[str, ...]]" = WeakKeyDictionary()  # engine -> why not the better ones
 
 # What ``auto`` tries, best first. An engine that needs a model or a server is found only where its table names one, so
 # nothing leaves the device unless a server was configured.
@@ -107,18 +109,24 @@ def name_of(engine: Any) -> str:
     return str(getattr(engine, "name", "")) or type(engine).__module__.rpartition(".")[2]
 
 
+def told(engine: Any) -> str:
+    """The engine's name for people; with one that `auto` chose, why none of the better ones that are configured."""
+    return "; ".join((name_of(engine), *_passed_over.get(engine, ())))
+
+
 def _first(role: str, tables: Mapping[str, Mapping[str, Any]]) -> Any:
-    reasons = []
+    reasons = {}
     for name in AUTO[role]:
         try:
             engine = load(role, name, tables.get(name, {}))
         except EngineError as error:
-            reasons.append(f"{name}: {error}" if name in tables else f"{name}: not configured, or not installed")
+            reasons[name] = f"{name}: {error}" if name in tables else f"{name}: not configured, or not installed"
             log.debug("auto: no %s for %s: %s", name, role, error)
             continue
-        log.info("auto: %s is %s%s", role, name, "".join(f"; not {reason}" for reason in reasons))
+        log.info("auto: %s is %s%s", role, name, "".join(f"; not {reason}" for reason in reasons.values()))
+        _passed_over[engine] = tuple(f"not {reason}" for name, reason in reasons.items() if name in tables)
         return engine
-    raise EngineError(f"no {role} engine can run here. " + " ".join(f"{reason}." for reason in reasons))
+    raise EngineError(f"no {role} engine can run here. " + " ".join(f"{reason}." for reason in reasons.values()))
 
 
 def _import(role: str, name: str, module_name: str) -> ModuleType:

@@ -48,7 +48,7 @@ from assistant.messages import (
 from assistant.service import Service, Unfit
 from assistant.wire import Received
 from pipelines import image, llm
-from pipelines.engine import EngineError, name_of
+from pipelines.engine import EngineError, told
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def run(service: Service, settings: Settings) -> None:
     history = History(path, float(settings.retention) if kept else 0.0)
     memory = Memory(model, history, service.clock, settings.history == "keep", settings.gap_s)
     dialogue = Dialogue(service, settings, model, memory)
-    service.ready(name_of(model))
+    service.ready(told(model))
     if missing:
         service.be("degraded", missing)
     while service.running:

@@ -17,7 +17,7 @@ from assistant.messages import CameraState, Embedding, Frame, Look, Unseen
 from assistant.service import Service, Unfit
 from assistant.wire import Received
 from pipelines import image, vision
-from pipelines.engine import EngineError, name_of
+from pipelines.engine import EngineError, told
 from pipelines.image.quality import Fault, Limits, fault
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def run(service: Service, settings: Settings) -> None:
         raise Unfit(str(error)) from error
     eyes = Eyes(service, settings, encoder)
     service.figures["embedding_width"] = encoder.width  # dialogue compares it with its model's
-    service.ready(name_of(encoder))
+    service.ready(told(encoder))
     for received in service.messages(idle_s=0.1):
         if received is not None:
             eyes.take(received)

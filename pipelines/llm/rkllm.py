@@ -33,6 +33,7 @@ import numpy as np
 
 from pipelines import engine
 from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Token
+from pipelines.llm._librkllm_abi import Abi
 from pipelines.llm._librkllm_fill import require
 from pipelines.llm._rkllm_family import Model, settle
 from pipelines.llm._rkllm_plan import Reuse, Step, Template, Traits, Writer, pictures, plan, system_of
@@ -56,6 +57,7 @@ from pipelines.npu.lock import POLL_S, Claim, Npu, Rank
 
 TICK = 0.05  # s: how often a reader who waits for the NPU gets the chance to leave
 DOMAINS = {"rk3588": 1, "rk3576": 1, "rk3562": 0}  # as the vendor's multimodal demo has it: 1 beside RKNN's 0
+CPUS = {"rk3588": (4, 5, 6, 7), "rk3576": (4, 5, 6, 7), "rk3562": (0, 1, 2, 3)}  # as in its server demo: the big ones
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -79,7 +81,7 @@ class Options(engine.Options, frozen=True, kw_only=True):
     sampler: Sampler = Sampler(top_k=1)  # for releases before 1.3.0, which cannot be told for each reply
     n_keep: int | None = None
     embed_flash: bool | None = None
-    cpus: tuple[int, ...] | None = None
+    cpus: tuple[int, ...] | None = None  # the SoC's big ones, where the release can be told
     base_domain_id: int | None = None
     npu: str = ""  # the folder of the NPU's lock files, the same for all its users; empty: the usual one
 
@@ -105,7 +107,7 @@ class Engine:
         quiet = self._model.quiet and abi.has("RKLLMInput", "enable_thinking")
         self._thinking = False if quiet else options.thinking
         self._npu = Npu("llm", Path(options.npu) if options.npu else None)
-        self._session = Session(self._library, _init(options, self._model))
+        self._session = Session(self._library, _init(options, self._model, abi))
         self._held: list[Message] | None = None  # what the cache holds; None: nothing to rely on
         self._system: str | None = None  # in the runtime's template
         self._thread: threading.Thread | None = None
@@ -275,8 +277,9 @@ class Engine:
         return Seen(text, rows[np.newaxis]), wanted
 
 
-def _init(options: Options, model: Model) -> Init:
+def _init(options: Options, model: Model, abi: Abi) -> Init:
     domain = DOMAINS[options.soc] if options.base_domain_id is None else options.base_domain_id
+    usual = CPUS[options.soc] if abi.has("RKLLMExtendParam", "enabled_cpus_num") else None
     return Init(
         model=options.model,
         max_context_len=model.context,
@@ -289,5 +292,5 @@ def _init(options: Options, model: Model) -> Init:
         row_width=model.row_width or None,
         base_domain_id=domain,
         embed_flash=options.embed_flash,
-        cpus=options.cpus,
+        cpus=usual if options.cpus is None else options.cpus,
     )

@@ -9,6 +9,8 @@ import pytest
 from assistant import modelstore
 from pipelines import engine
 from pipelines.engine import EngineError
+from pipelines.llm import rkllm
+from pipelines.llm._librkllm_abi import ABI
 from pipelines.llm._rkllm_family import settle
 from pipelines.llm.librkllm import Tags
 from pipelines.npu import families
@@ -164,6 +166,21 @@ class TestRkllm:
 
     def test_a_board_without_an_encoder_takes_text_alone(self) -> None:
         assert settled(family="qwen3.5-0.8b", soc="rk3562").row_width == 0
+
+    @pytest.mark.parametrize(
+        ("soc", "domain", "cpus"),
+        [("rk3588", 1, (4, 5, 6, 7)), ("rk3576", 1, (4, 5, 6, 7)), ("rk3562", 0, (0, 1, 2, 3))],
+    )
+    def test_what_the_soc_decides(self, soc: str, domain: int, cpus: tuple[int, ...]) -> None:
+        """Cores are not named to a release that cannot be told, unless they were asked for: then it is refused."""
+        options: Any = engine.options("llm", "rkllm", {"model": "m.rkllm", "soc": soc})
+        found = {
+            release: rkllm._init(options, settle(options), ABI[release]) for release in ("1.1.4", "1.2.0", "1.3.0")
+        }
+        assert [init.base_domain_id for init in found.values()] == [domain] * 3
+        assert [init.cpus for init in found.values()] == [None, cpus, cpus]
+        asked: Any = engine.options("llm", "rkllm", {"model": "m.rkllm", "soc": soc, "cpus": [3]})
+        assert rkllm._init(asked, settle(asked), ABI["1.1.4"]).cpus == (3,)
 
     def test_an_unknown_family_is_refused(self) -> None:
         with pytest.raises(EngineError, match=re.escape("there is no model family 'qwen'")):
