@@ -27,11 +27,11 @@ PICTURE_TOKENS = 196  # of qwen3-vl-2b, at the size that it is used with
 class Keyboard:
     """A chat with its ends in hand; ``folder`` is where its daemon lies."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, speedup: int) -> None:
         self.folder, self.lives = folder, folder / "lives"
         environment = {"TMPDIR": str(folder), "RKLLM_SIM_LIVES": str(self.lives), "RKLLM_SIM_NPU": str(folder / "npu")}
         command = [sys.executable, "-m", "assistant", "chat", "--profile", "demo"]
-        command += ["--simulate", "rk3588:qwen3-vl-2b", "--speedup", "2"]
+        command += ["--simulate", "rk3588:qwen3-vl-2b", "--speedup", str(speedup)]
         # A question that comes while the answer before is still spoken would cut that short.
         command += ["--set", 'supervisor.services=["camera", "vision", "dialogue"]']
         self.process = subprocess.Popen(
@@ -79,8 +79,8 @@ class Keyboard:
 
 
 @pytest.fixture
-def keyboard(runtime: Path) -> Iterator[Keyboard]:
-    one = Keyboard(runtime)
+def keyboard(runtime: Path, request: pytest.FixtureRequest) -> Iterator[Keyboard]:
+    one = Keyboard(runtime, request.param)
     try:
         yield one
     finally:
@@ -88,6 +88,7 @@ def keyboard(runtime: Path) -> Iterator[Keyboard]:
         one.process.communicate()
 
 
+@pytest.mark.parametrize("keyboard", [4], indirect=True)
 def test_what_the_vendors_demo_does_and_more(keyboard: Keyboard) -> None:
     shown = "".join(keyboard.read(re.escape(PRESETS[-1])))
     assert all(f"{number:3}  {preset}" in shown for number, preset in enumerate(PRESETS, 1))  # numbered presets
@@ -131,10 +132,11 @@ def test_what_the_vendors_demo_does_and_more(keyboard: Keyboard) -> None:
     code, said = keyboard.end()
     assert code == 0
     assert said.count("\n") == 2, said  # what is simulated, in English and in Chinese; nothing else went wrong
-    assert said.startswith("Simulated board: rk3588, qwen3-vl-2b, RKLLM 1.3.0, 2 times as fast as it is (load 2.6 s")
+    assert said.startswith("Simulated board: rk3588, qwen3-vl-2b, RKLLM 1.3.0, 4 times as fast as it is (load 2.6 s")
     released(keyboard, loaded=1, destroyed=1)
 
 
+@pytest.mark.parametrize("keyboard", [2], indirect=True)  # slow enough to be killed in the middle
 def test_a_model_that_is_killed_in_mid_answer_is_released(keyboard: Keyboard) -> None:
     keyboard.read(re.escape(PRESETS[-1]))
     said, _ = keyboard.ask("what do you see")
