@@ -27,17 +27,18 @@ PICTURE_TOKENS = 196  # of qwen3-vl-2b, at the size that it is used with
 class Keyboard:
     """A chat with its ends in hand; ``folder`` is where its daemon lies."""
 
-    def __init__(self, folder: Path, speedup: int) -> None:
+    def __init__(self, folder: Path, **more: str) -> None:
+        """``more``: of the environment, beside the board's."""
         self.folder, self.lives = folder, folder / "lives"
         environment = {"TMPDIR": str(folder), "RKLLM_SIM_LIVES": str(self.lives), "RKLLM_SIM_NPU": str(folder / "npu")}
         command = [sys.executable, "-m", "assistant", "chat", "--profile", "demo"]
-        command += ["--simulate", "rk3588:qwen3-vl-2b", "--speedup", str(speedup)]
+        command += ["--simulate", "rk3588:qwen3-vl-2b", "--speedup", "4"]
         # A question that comes while the answer before is still spoken would cut that short.
         command += ["--set", 'supervisor.services=["camera", "vision", "dialogue"]']
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | environment,
+            env=os.environ | environment | more,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -80,7 +81,7 @@ class Keyboard:
 
 @pytest.fixture
 def keyboard(runtime: Path, request: pytest.FixtureRequest) -> Iterator[Keyboard]:
-    one = Keyboard(runtime, request.param)
+    one = Keyboard(runtime, **request.param)
     try:
         yield one
     finally:
@@ -88,7 +89,7 @@ def keyboard(runtime: Path, request: pytest.FixtureRequest) -> Iterator[Keyboard
         one.process.communicate()
 
 
-@pytest.mark.parametrize("keyboard", [4], indirect=True)
+@pytest.mark.parametrize("keyboard", [{}], indirect=True)
 def test_what_the_vendors_demo_does_and_more(keyboard: Keyboard) -> None:
     shown = "".join(keyboard.read(re.escape(PRESETS[-1])))
     assert all(f"{number:3}  {preset}" in shown for number, preset in enumerate(PRESETS, 1))  # numbered presets
@@ -136,7 +137,7 @@ def test_what_the_vendors_demo_does_and_more(keyboard: Keyboard) -> None:
     released(keyboard, loaded=1, destroyed=1)
 
 
-@pytest.mark.parametrize("keyboard", [2], indirect=True)  # slow enough to be killed in the middle
+@pytest.mark.parametrize("keyboard", [{"RKLLM_SIM_DECODE_MS": "150"}], indirect=True)  # there is time to kill it
 def test_a_model_that_is_killed_in_mid_answer_is_released(keyboard: Keyboard) -> None:
     keyboard.read(re.escape(PRESETS[-1]))
     said, _ = keyboard.ask("what do you see")
