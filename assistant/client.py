@@ -54,12 +54,22 @@ def running(runtime: Path) -> bool:
 
 
 @contextlib.contextmanager
-def private(profile: str, sets: Sequence[str] = (), board: str = "", ready_s: float = READY_S) -> Iterator[Path]:
-    """A daemon of our own in directories of its own; gives the runtime directory. All of it is gone afterwards, even
-    if this process is killed with -9. Raises Unavailable when it does not become ready."""
+def private(
+    profile: str, sets: Sequence[str] = (), board: str = "", ready_s: float = READY_S, more: Sequence[str] = ()
+) -> Iterator[Path]:
+    """A daemon of our own in directories of its own; gives the runtime directory. ``more``: further options of ``run``.
+    All of it is gone afterwards, even if this process is killed with -9. Raises Unavailable when it does not become
+    ready."""
     runtime = _home()
     command = [sys.executable, "-m", "assistant", "run", "--ephemeral", "--profile", profile, "--board", board]
-    command += ["--runtime", str(runtime), "--state", str(runtime / "state"), *(f"--set={text}" for text in sets)]
+    command += [
+        "--runtime",
+        str(runtime),
+        "--state",
+        str(runtime / "state"),
+        *(f"--set={text}" for text in sets),
+        *more,
+    ]
     nursery = Nursery()
     try:
         child = nursery.start("daemon", command)
@@ -160,18 +170,22 @@ class Client:
         """Ask; gives every message of the turn as it comes, up to its ReplyEnded.
 
         ``camera`` names another picture source than the daemon's own; ``picture`` is shown to it anew for this
-        question (a picture has an age, like all others). Raises Unavailable where nothing is answered.
+        question (a picture has an age, like all others). Raises Unavailable where nothing is answered: at once if the
+        process that should have done it died.
         """
         if picture:
             self._show(camera, picture)
+        self.bus.listen(Heartbeat)
         self._catch_up()
-        turn = Turn(self.conversation, time.monotonic_ns())
+        turn, pid = Turn(self.conversation, time.monotonic_ns()), self.pid("dialogue")
         self.bus.send(Ask(turn=turn, text=text, camera=camera))
         for received in self._until(ANSWER_S, lambda received: _of(received.message, turn)):
             if _of(received.message, turn):
                 yield received
                 if isinstance(received.message, ReplyEnded):
                     return
+            elif pid is not None and _is_another(received, "dialogue", pid):
+                raise Unavailable("dialogue died over this question and was started again; ask once more")
         raise Unavailable(f"no answer within {ANSWER_S:g} s: see the daemon's log")
 
     def clear(self) -> bool:
@@ -202,3 +216,9 @@ def _of(message: Message, turn: Turn) -> bool:
     """Does a message belong to a turn, whatever its revision?"""
     named: Turn | None = getattr(message, "turn", None)
     return named is not None and (named.conversation, named.start) == (turn.conversation, turn.start)
+
+
+def _is_another(received: Received, service: str, pid: int) -> bool:
+    """Does this say that a service is no longer the process that it was?"""
+    beat = received.message
+    return isinstance(beat, Heartbeat) and received.stamp.sender == service and beat.figures.get("pid", pid) != pid

@@ -1,6 +1,7 @@
 """TOML to typed settings; an unknown key is an error that names file, key and nearest valid key.
 
-Layers, weakest first: code defaults, the board's file, the profile, the machine's and the user's own file, ``--set``.
+Layers, weakest first: code defaults, the board's file, the profile, the machine's and the user's own file, ``--set``,
+and what a simulated board puts in place of all that.
 Tables merge, everything else replaces. In a string, ``{here}`` is the folder of the file that it stands in, and
 ``{shipped-models}``, ``{models}``, ``{config}`` are the folders of assistant.paths.
 """
@@ -62,7 +63,7 @@ class Engine:
 
 
 class Layer(msgspec.Struct, frozen=True):
-    name: str  # of the file, or "--set"
+    name: str  # of the file, or of the option
     values: dict[str, Any]
 
 
@@ -171,8 +172,14 @@ class Config:
         return dotted, " or ".join(below) or self.origin.get(known) or home
 
 
-def load(schema: Mapping[str, type[Settings]], profile: str = "", board: str = "", sets: Sequence[str] = ()) -> Config:
-    """Read and check all layers. Raises ConfigError."""
+def load(
+    schema: Mapping[str, type[Settings]],
+    profile: str = "",
+    board: str = "",
+    sets: Sequence[str] = (),
+    above: Sequence[Layer] = (),
+) -> Config:
+    """Read and check all layers; ``above`` stands over all others. Raises ConfigError."""
     layers = []
     if board:
         layers.append(read(find("boards", board)))
@@ -180,7 +187,7 @@ def load(schema: Mapping[str, type[Settings]], profile: str = "", board: str = "
         layers.append(read(find("", profile)))
     layers += [read(path) for path in paths.user_settings() if path.is_file()]
     layers += [_set(text) for text in sets]
-    return Config(layers, schema)
+    return Config([*layers, *above], schema)
 
 
 def profiles() -> list[str]:

@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ log = logging.getLogger("assistant")
 
 BEAT_S = 1.0
 SUPERVISOR_LOCK, RESOLVED = "supervisor.lock", "settings.json"  # in the runtime directory
+SIMULATED = "simulated-"  # prefix of the folder that a simulated board lies in, there too
 MUTED = "muted"  # suffix of the file that says so
 EXIT_CONFIG = 78  # EX_CONFIG: trying again without a change is of no use
 ORPHAN_S = 2.0  # a service whose starter is gone ends within this time, whatever it is doing
@@ -170,6 +172,8 @@ def sweep(runtime: Path) -> None:
         (runtime / RESOLVED).unlink(missing_ok=True)
         for mark in runtime.glob(f"*.{MUTED}"):
             mark.unlink(missing_ok=True)
+        for board in runtime.glob(f"{SIMULATED}*"):
+            shutil.rmtree(board, ignore_errors=True)
         lock.release()
 
 

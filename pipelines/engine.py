@@ -105,8 +105,8 @@ def load(role: str, name: str, values: Mapping[str, Any]) -> Any:
 
 
 def name_of(engine: Any) -> str:
-    """The name of the engine that an object is: what ``auto`` chose."""
-    return type(engine).__module__.rpartition(".")[2]
+    """The name of the engine that an object is: what ``auto`` chose. One that stands for another says its own."""
+    return str(getattr(engine, "name", "")) or type(engine).__module__.rpartition(".")[2]
 
 
 def told(engine: Any) -> str:

@@ -3,11 +3,12 @@
 import argparse
 import difflib
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from assistant import config, paths, tables
-from assistant.config import Config, ConfigError, Settings
+from assistant.config import Config, ConfigError, Layer, Settings
 from assistant.messages import SERVICES
 from pipelines import engine
 
@@ -48,9 +49,10 @@ def sections() -> dict[str, type[Settings]]:
     return {**services, "supervisor": Supervision, "log": Log}
 
 
-def load(asked: argparse.Namespace) -> Config:
-    """All layers, merged and checked down to the options of every engine. Raises ConfigError."""
-    found = config.load(sections(), asked.profile or "", asked.board, asked.set)
+def load(asked: argparse.Namespace, above: Sequence[Layer] = ()) -> Config:
+    """All layers, those ``above`` all others, merged and checked down to the options of every engine. Raises
+    ConfigError."""
+    found = config.load(sections(), asked.profile or "", asked.board, asked.set, above)
     problems = [problem for name in SERVICES for problem in _engines(found, name)]
     if problems:
         raise ConfigError(problems[0])

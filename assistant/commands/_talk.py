@@ -9,7 +9,7 @@ import msgspec
 
 from assistant import client, paths
 from assistant.client import Client, Unavailable
-from assistant.commands import FAILED, OK, USAGE, Failure, _settings
+from assistant.commands import FAILED, OK, USAGE, Failure, _settings, _simulated
 from assistant.core.turnfacts import WAITED_MS
 from assistant.messages import NpuCost, PictureBound, ReplyEnded, TurnStarted
 from assistant.wire import Received
@@ -20,6 +20,7 @@ BAD_ENDS = ("lost", "error")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     _settings.arguments(parser, "camera-qa")
+    _simulated.arguments(parser)
     parser.add_argument(
         "--runtime", type=Path, default=None, help=f"where a daemon may run ({_settings.shown(paths.runtime())})"
     )
@@ -27,9 +28,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 @contextlib.contextmanager
 def connected(asked: argparse.Namespace, conversation: str) -> Iterator[Client]:
-    """A client of the daemon that runs, or of a private one. Raises Failure when there is none to be had."""
+    """A client of the daemon that runs, or of a private one: a simulated board is never one that runs. Raises Failure
+    when there is none to be had."""
+    simulated = _simulated.passed_on(asked)
+    if simulated and asked.runtime:
+        raise Failure("--simulate starts a daemon of its own; leave out --runtime", USAGE)
+    _simulated.tell(asked)
+    sets = [QUIET, *asked.set]
     try:
-        with client.found(asked.runtime or paths.runtime(), asked.profile, asked.board, [QUIET, *asked.set]) as runtime:
+        with (
+            client.private(asked.profile, sets, asked.board, more=simulated)
+            if simulated
+            else client.found(asked.runtime or paths.runtime(), asked.profile, asked.board, sets)
+        ) as runtime:
             one = Client(runtime, conversation)
             try:
                 one.await_ready(("dialogue", "camera", "vision"))
@@ -63,6 +74,7 @@ class Answer(msgspec.Struct, kw_only=True):
     completion_tokens: int = 0
     tokens_per_s: float | None = None  # as the engine measured it
     prefill_ms: float = 0.0
+    first_token_ms: float = 0.0
     decode_ms: float = 0.0
     memory_mb: float | None = None  # of the model's runtime, at its peak
     npu: dict[str, NpuCost] = {}  # what its possession cost "encode" and "reply"; empty without an NPU
@@ -73,15 +85,21 @@ class Answer(msgspec.Struct, kw_only=True):
         return FAILED if self.finish_reason in BAD_ENDS else OK
 
     def figures(self) -> str:
-        """One line for people."""
+        """One line for people; of the language model and the NPU only what is known."""
         seen = "no picture" if self.picture_age_ms is None else f"picture {self.picture_age_ms:.0f} ms old"
         computed = self.prompt_tokens - self.cached_tokens
         tokens = f"{computed} tokens computed, {self.cached_tokens} from cache, {self.completion_tokens} generated"
-        ended = "" if self.finish_reason == "stop" else f" · {self.finish_reason}"
-        pace = "" if self.tokens_per_s is None else f" · {self.tokens_per_s:.1f} tokens/s"
-        memory = "" if self.memory_mb is None else f" · {self.memory_mb:.0f} MB"
-        npu = f" · NPU: {', '.join(_cost(job, cost) for job, cost in self.npu.items())}" if self.npu else ""
-        return f"{seen} · {tokens}{pace} · {self.total_ms:.0f} ms{memory}{npu}{ended}"
+        told = [seen, tokens, f"{self.total_ms:.0f} ms"]
+        if self.tokens_per_s is not None:
+            first = f"prompt {self.prefill_ms:.0f} ms, first token after {self.first_token_ms:.0f} ms"
+            told.append(f"{first}, then {self.tokens_per_s:.1f} tokens/s")
+        if self.memory_mb is not None:
+            told.append(f"{self.memory_mb:.0f} MB")
+        if self.npu:
+            told.append(f"NPU: {', '.join(_cost(job, cost) for job, cost in self.npu.items())}")
+        if self.finish_reason != "stop":
+            told.append(self.finish_reason)
+        return " · ".join(told)
 
 
 def _cost(job: str, cost: NpuCost) -> str:
@@ -108,6 +126,7 @@ def answer(question: str, messages: Sequence[Received]) -> Answer:
                 found.prompt_tokens, found.cached_tokens = usage.prompt_tokens, usage.cached_tokens
                 found.completion_tokens = usage.completion_tokens
                 found.prefill_ms, found.decode_ms = usage.prefill_ms, usage.decode_ms
+                found.first_token_ms = usage.first_token_ms
                 found.tokens_per_s = usage.completion_tokens * 1000 / usage.decode_ms if usage.decode_ms else None
                 found.memory_mb = usage.memory_mb or None
                 if usage.npu is not None:

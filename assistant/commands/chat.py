@@ -94,8 +94,8 @@ class Chat:
             answer = _talk.answer(question, messages)
             streamed = any(isinstance(received.message, ReplyToken) for received in messages)
             self._console.print("" if streamed else answer.answer, markup=False)
-            detail = f" · {answer.detail}" if answer.detail else ""
-            self._console.print(answer.figures() + detail, style="dim", markup=False)
+            told = " · ".join(filter(None, (answer.figures(), answer.detail)))
+            self._console.print(told, style="dim", markup=False)
 
 
 def _preset(line: str) -> str:

@@ -7,7 +7,7 @@ stderr. The README describes the format of scenario files.
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from assistant import client, scenario
 from assistant.client import Client, Unavailable
-from assistant.commands import FAILED, OK, Failure, _settings
+from assistant.commands import FAILED, OK, Failure, _settings, _simulated
 from assistant.outcome import Line
 from assistant.player import Player
 from assistant.scenario import Scenario
@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a turn on stdout")
     parser.add_argument("--out", type=Path, help="also leave turns.jsonl, a WAV of each answer and timeline.png here")
     _settings.arguments(parser, None)
+    _simulated.arguments(parser)
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -40,9 +41,10 @@ def run(asked: argparse.Namespace) -> int:
         from assistant.commands._record import Recorder
 
         recorder = Recorder()
+    _simulated.tell(asked)
     player = Player(script, recorder.watch if recorder else lambda _: None)
     held = True
-    with daemon(asked, script) as one:
+    with daemon(asked, script, _simulated.passed_on(asked)) as one:
         for line in player.play(one):
             print(msgspec.json.encode(line).decode() if asked.json else table(line), flush=True)
             held &= line.ok
@@ -56,11 +58,12 @@ def run(asked: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def daemon(asked: argparse.Namespace, script: Scenario) -> Iterator[Client]:
-    """A daemon of the scenario's own, and a client of it. Raises Failure when it does not start."""
+def daemon(asked: argparse.Namespace, script: Scenario, more: Sequence[str] = ()) -> Iterator[Client]:
+    """A daemon of the scenario's own, and a client of it; ``more``: further options of its ``run``. Raises Failure when
+    it does not start."""
     profile = asked.profile or script.profile or PROFILE
     try:
-        with client.private(profile, [*script.sets(), *asked.set], asked.board) as runtime:
+        with client.private(profile, [*script.sets(), *asked.set], asked.board, more=more) as runtime:
             one = Client(runtime)
             try:
                 yield one

@@ -5,15 +5,17 @@ import shutil
 import sys
 
 from assistant import paths
-from assistant.commands import SETTINGS, UNAVAILABLE, USAGE, Failure, _settings
+from assistant.commands import SETTINGS, UNAVAILABLE, USAGE, Failure, _settings, _simulated
 from assistant.config import ConfigError
 from assistant.lock import Held
 from assistant.notify import Notifier
+from pipelines.engine import EngineError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     _settings.arguments(parser, "camera-qa")
     _settings.directories(parser)
+    _simulated.arguments(parser)
     # For daemons that a command starts for itself: whatever becomes of that command, nothing of it stays.
     parser.add_argument("--ephemeral", action="store_true", help=argparse.SUPPRESS)
 
@@ -23,11 +25,11 @@ def run(asked: argparse.Namespace) -> int:
         raise Failure("--ephemeral removes the directories of --runtime and --state; name both", USAGE)
     try:
         return _supervise(asked)
-    except (ConfigError, Held) as error:
+    except (ConfigError, EngineError, Held) as error:
         if not asked.ephemeral:
             raise
         Notifier().tell(STATUS=f"failed: {error}")  # the command that started us tells it
-        return SETTINGS if isinstance(error, ConfigError) else UNAVAILABLE
+        return UNAVAILABLE if isinstance(error, Held) else SETTINGS
     finally:
         if asked.ephemeral:
             shutil.rmtree(asked.runtime, ignore_errors=True)
@@ -38,13 +40,16 @@ def _supervise(asked: argparse.Namespace) -> int:
     from assistant.service import logs
     from assistant.supervisor import Supervision, Supervisor
 
-    found = _settings.load(asked)
-    _settings.services(found)
-    logs(found.section("log", _settings.Log).level, "supervisor")
-    return Supervisor(
-        found.section("supervisor", Supervision),
-        found.resolved(),
-        asked.runtime or paths.runtime(),
-        asked.state or paths.state(),
-        say=(lambda _: None) if asked.ephemeral else (lambda text: print(text, file=sys.stderr, flush=True)),
-    ).run()
+    runtime = asked.runtime or paths.runtime()
+    with _simulated.settings(asked, runtime) as found:
+        _settings.services(found)
+        logs(found.section("log", _settings.Log).level, "supervisor")
+        if not asked.ephemeral:
+            _simulated.tell(asked)
+        return Supervisor(
+            found.section("supervisor", Supervision),
+            found.resolved(),
+            runtime,
+            asked.state or paths.state(),
+            say=(lambda _: None) if asked.ephemeral else (lambda text: print(text, file=sys.stderr, flush=True)),
+        ).run()

@@ -2,14 +2,17 @@
 
 What it is told and how it fails comes from the environment of the process that loads it, read at each call:
 
-- RKLLM_SIM_REPLY: the reply, or @file; {prompt} {context} {pictures} {cached} {prefilled} {kv} {role} are filled in.
-  Without it the reply is a report in JSON of what the run was given.
+- RKLLM_SIM_REPLY: the reply, or @file; {prompt} {question} {context} {picture} {pictures} {cached} {prefilled} {kv}
+  {role} are filled in; {NAME:form|otherwise} is the form, with # for the value, or, where that is empty, what stands
+  behind |. Without it the reply is a report in JSON of what the run was given.
+- RKLLM_SIM_REPLY_ZH: the same for questions in Chinese.
 - RKLLM_SIM_FAULTS: names from FAULTS, with commas.
 - RKLLM_SIM_LOAD_MS: how long init takes.
 - RKLLM_SIM_PREFILL_MS, RKLLM_SIM_DECODE_MS: how long a token of the prompt, of the reply takes.
 - RKLLM_SIM_THREAD: 1: callbacks come from a thread of the library's own.
 - RKLLM_SIM_UTF8: how a character of several bytes comes: rest (WAITING, then what is missing), whole (WAITING, then all
   of it), raw (in two NORMAL pieces).
+- RKLLM_SIM_LIVES: a file that is told of every model that was loaded (init PID) and released (destroy PID).
 - RKLLM_SIM_SOC: the board; a model made for another one is refused.
 - RKLLM_SIM_NPU: a lock file: runs that overlap on it fail as on a board, and are counted in FILE.overlaps.
 - ASSISTANT_THERMAL: a folder with thermal_zone0/type (npu-thermal) and thermal_zone0/temp (thousandths of a °C), which

@@ -33,9 +33,14 @@ def offsets(version: str, cache: Path | None = None) -> Path:
     return _built(version, f"offsets-{version}", FLAGS, [SOURCE / OFFSETS], cache)
 
 
-def _built(version: str, name: str, flags: tuple[str, ...], parts: list[Path], cache: Path | None) -> Path:
+def known(version: str) -> None:
+    """Raises EngineError for a release that is not simulated, listing those that are."""
     if version not in FAMILIES:
         raise EngineError(f"no RKLLM release {version!r} is simulated; there are: {', '.join(FAMILIES)}")
+
+
+def _built(version: str, name: str, flags: tuple[str, ...], parts: list[Path], cache: Path | None) -> Path:
+    known(version)
     compiler = _compiler()
     everything = b"".join(path.read_bytes() for path in sorted(SOURCE.iterdir()))
     digest = hashlib.sha256(everything + repr((compiler, flags)).encode()).hexdigest()[:16]

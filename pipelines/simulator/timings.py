@@ -1,4 +1,5 @@
-"""How long things take on the boards: published figures, each with its source; what nobody published is marked so.
+"""How long things take on the boards: published figures, each with its source; what nobody published is marked so
+(assumed).
 
 ``environment`` turns a board and a model into the simulated runtime's settings, faster or slower by a factor.
 """
@@ -46,11 +47,18 @@ MODELS: dict[tuple[str, str], Pace] = {
 
 
 class Ears(NamedTuple):
-    """Recognition takes ``fixed_ms`` and ``per_second_ms`` for every second of speech."""
+    """Recognition takes ``fixed_ms`` and ``per_second_ms`` for every second of speech: after its end or, where
+    ``streaming``, all but the fixed part while it is spoken."""
 
     fixed_ms: float
     per_second_ms: float
     source: str
+    streaming: bool = False
+
+    @property
+    def told(self) -> str:
+        fixed = f"{self.fixed_ms:g} ms and " if self.fixed_ms else ""
+        return f"{fixed}{self.per_second_ms:g} ms a second of speech ({self.source})"
 
 
 class Mouth(NamedTuple):
@@ -60,21 +68,48 @@ class Mouth(NamedTuple):
     per_second_ms: float
     source: str
 
+    @property
+    def told(self) -> str:
+        first = f"{self.first_ms:g} ms to the first block and " if self.first_ms else ""
+        return f"{first}{self.per_second_ms:g} ms a second of speech ({self.source})"
+
 
 RKVOICE = "rkvoice-stream's README: real-time factor and time to first audio"
+ZOO = "rknn_model_zoo's README: one NPU core"
+USEFUL = (
+    "assumed from useful-transformers' README (tiny.en on the NPU 30 times as fast as speech, twice as fast as "
+    "faster-whisper int8), most of it for the window of 30 s; base and small as `assistant bench cpu` has them"
+)
+PIPER_PI = "assumed from Raspberry Pi 4's 0.80 of a medium voice (rhasspy/piper #33), by clock and core"
+SMALL = "assumed: ten times what it takes on a PC's core"
 EARS: dict[tuple[str, str], Ears] = {
     ("rk3588", "sense-voice"): Ears(0, 49, "sherpa-onnx documentation: int8, 4 threads on the A76 cores, RTF 0.049"),
     ("rk3576", "sense-voice"): Ears(0, 360, RKVOICE),
+    ("rk3588", "zipformer"): Ears(0, 65, ZOO, streaming=True),
+    ("rk3576", "zipformer"): Ears(0, 82, ZOO, streaming=True),
     ("rk3588", "paraformer"): Ears(0, 240, RKVOICE),
     ("rk3576", "paraformer"): Ears(0, 500, RKVOICE),
-    ("rk3588", "whisper-base"): Ears(0, 215, "rknn_model_zoo: whisper_base_20s on one NPU core, RTF 0.215"),
-    ("rk3576", "whisper-base"): Ears(0, 218, "rknn_model_zoo: whisper_base_20s on one NPU core, RTF 0.218"),
+    ("rk3588", "whisper-base-npu"): Ears(0, 215, ZOO),
+    ("rk3576", "whisper-base-npu"): Ears(0, 218, ZOO),
+    ("rk3588", "whisper-tiny"): Ears(600, 20, USEFUL),
+    ("rk3588", "whisper-base"): Ears(1500, 50, USEFUL),
+    ("rk3588", "whisper-small"): Ears(5500, 180, USEFUL),
+    ("rk3576", "whisper-tiny"): Ears(1200, 40, USEFUL + "; twice the RK3588's"),
+    ("rk3576", "whisper-base"): Ears(3000, 100, USEFUL + "; twice the RK3588's"),
+    ("rk3576", "whisper-small"): Ears(11000, 360, USEFUL + "; twice the RK3588's"),
+    ("rk3588", "pocketsphinx"): Ears(0, 150, "assumed: three times what it takes on a PC's core"),
+    ("rk3576", "pocketsphinx"): Ears(0, 250, "assumed: five times what it takes on a PC's core"),
 }
 MOUTHS: dict[tuple[str, str], Mouth] = {
     ("rk3588", "matcha"): Mouth(145, 50, RKVOICE),
     ("rk3576", "matcha"): Mouth(320, 130, RKVOICE),
-    ("rk3588", "piper"): Mouth(142, 130, RKVOICE + " (its decoder on the NPU)"),
-    ("rk3576", "piper"): Mouth(234, 170, RKVOICE + " (its decoder on the NPU)"),
+    ("rk3588", "kokoro"): Mouth(0, 770, RKVOICE),
+    ("rk3588", "piper-npu"): Mouth(142, 130, RKVOICE + " (its decoder on the NPU)"),
+    ("rk3576", "piper-npu"): Mouth(234, 170, RKVOICE + " (its decoder on the NPU)"),
+    ("rk3588", "piper"): Mouth(0, 300, PIPER_PI),
+    ("rk3576", "piper"): Mouth(0, 520, PIPER_PI),
+    ("rk3588", "espeak"): Mouth(20, 0, SMALL),
+    ("rk3576", "espeak"): Mouth(20, 0, SMALL),
 }
 
 

@@ -59,6 +59,7 @@ def received(message: Message, ms: float) -> Received:
 def test_the_figures_of_an_answer_tell_what_the_npu_cost() -> None:
     turn = Turn("cli", 0)
     usage = Usage(prompt_tokens=90, cached_tokens=70, completion_tokens=6, prefill_ms=200, decode_ms=500)
+    usage = msgspec.structs.replace(usage, first_token_ms=250)
     usage = msgspec.structs.replace(usage, memory_mb=1689.4, npu=NpuCost(12.4, 720.0, "vision"))
     bound = PictureBound(
         turn=turn, identity="a", camera="main", frame_seq=1, captured_at=0, verified_at=0, fresh=True,
@@ -71,7 +72,8 @@ def test_the_figures_of_an_answer_tell_what_the_npu_cost() -> None:
     ]
     found = _talk.answer("what", messages)
     assert found.figures() == (
-        "picture 1 ms old · 20 tokens computed, 70 from cache, 6 generated · 12.0 tokens/s · 1100 ms · 1689 MB · "
+        "picture 1 ms old · 20 tokens computed, 70 from cache, 6 generated · 1100 ms · "
+        "prompt 200 ms, first token after 250 ms, then 12.0 tokens/s · 1689 MB · "
         "NPU: encode 340 ms, reply 720 ms after 12 ms behind vision"
     )
     plain = msgspec.structs.replace(usage, memory_mb=0.0, npu=None, decode_ms=0.0)

@@ -1,5 +1,6 @@
 /* The reply: by default a report in JSON of exactly what the run was given, or the script that RKLLM_SIM_REPLY holds
- * (a text, or @file), in which {prompt} {context} {pictures} {cached} {prefilled} {kv} {role} are filled in. */
+ * (a text, or @file; RKLLM_SIM_REPLY_ZH where the question is Chinese), in which {NAME} is filled in for the names of
+ * VALUES below; {NAME:form|otherwise} is the form, with # for the value, or what stands behind | where that is empty. */
 #include "sim.h"
 
 #include <stdlib.h>
@@ -42,24 +43,95 @@ static char *report(const Sim *sim, const Given *given) {
     return text.text;
 }
 
-static void fill(Text *text, const Sim *sim, const Given *given, const char *name, size_t length) {
-    static const char *const NUMBERS[] = {"cached", "prefilled", "kv"};
-    const int values[] = {sim->cached, sim->prefilled, sim->kv.count};
-    for (int i = 0; i < 3; i++)
-        if (strlen(NUMBERS[i]) == length && !strncmp(NUMBERS[i], name, length)) {
-            text_put(text, "%d", values[i]);
+static bool chinese(const char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text >= 0xE4 && (unsigned char)*text <= 0xE9) /* U+4000 to U+9FFF */
+            return true;
+    return false;
+}
+
+/* What was asked: the last line of the run's text, the earlier turns stand before it; without the pictures' marks. */
+static void question(const Sim *sim, const Given *given, Text *text) {
+    (void)sim; /* nothing of the cache */
+    static const char MARK[] = "<image>";
+    enum { LONGEST = 160 };
+    const char *whole = given->text ? given->text : "", *end = whole + strlen(whole);
+    while (end > whole && (end[-1] == '\n' || end[-1] == ' '))
+        end--;
+    const char *at = end;
+    while (at > whole && at[-1] != '\n')
+        at--;
+    text_add(text, "", 0);
+    size_t most = text->length + LONGEST;
+    while (at < end && text->length < most)
+        if (!strncmp(at, MARK, strlen(MARK)))
+            at += strlen(MARK);
+        else
+            text_add(text, at++, 1);
+    for (; at < end && ((unsigned char)*at & 0xC0) == 0x80; at++)
+        text_add(text, at, 1); /* the rest of its last character */
+    if (at < end)
+        text_put(text, " …");
+}
+
+/* Four digits of the newest picture's checksum: enough to tell a few pictures apart by ear. */
+static void picture(const Sim *sim, const Given *given, Text *text) {
+    (void)given;
+    for (int i = sim->kv.count - 1; i >= 0; i--)
+        if (sim->kv.at[i].begins) {
+            text_put(text, "%04x", sim->kv.at[i].picture >> 16);
             return;
         }
-    if (length == 6 && !strncmp(name, "prompt", 6))
-        text_add(text, sim->turn.text, sim->turn.length);
-    else if (length == 7 && !strncmp(name, "context", 7))
-        cells_show(&sim->kv, text);
-    else if (length == 8 && !strncmp(name, "pictures", 8))
-        pictures(&sim->kv, text, "%08x", " ");
-    else if (length == 4 && !strncmp(name, "role", 4))
-        text_put(text, "%s", given->role);
-    else
-        text_add(text, name - 1, length + 2);
+}
+
+static void prompt(const Sim *sim, const Given *given, Text *text) {
+    (void)given;
+    text_add(text, sim->turn.text, sim->turn.length);
+}
+
+static void context(const Sim *sim, const Given *given, Text *text) {
+    (void)given;
+    cells_show(&sim->kv, text);
+}
+
+static void every_picture(const Sim *sim, const Given *given, Text *text) {
+    (void)given;
+    pictures(&sim->kv, text, "%08x", " ");
+}
+
+static void cached(const Sim *sim, const Given *given, Text *text) { (void)given, text_put(text, "%d", sim->cached); }
+static void computed(const Sim *sim, const Given *given, Text *text) { (void)given, text_put(text, "%d", sim->prefilled); }
+static void kv(const Sim *sim, const Given *given, Text *text) { (void)given, text_put(text, "%d", sim->kv.count); }
+static void role(const Sim *sim, const Given *given, Text *text) { (void)sim, text_put(text, "%s", given->role); }
+
+static const struct {
+    const char *name;
+    void (*put)(const Sim *sim, const Given *given, Text *text);
+} VALUES[] = {{"prompt", prompt},     {"question", question},      {"context", context}, {"picture", picture},
+              {"cached", cached},     {"pictures", every_picture}, {"kv", kv},           {"role", role},
+              {"prefilled", computed}};
+
+/* Adds what {inside} stands for; false where it is no name. */
+static bool fill(Text *text, const Sim *sim, const Given *given, const char *inside, size_t length) {
+    const char *end = inside + length, *colon = memchr(inside, ':', length);
+    const char *bar = colon ? memchr(colon, '|', (size_t)(end - colon)) : NULL;
+    size_t name = (size_t)((colon ? colon : end) - inside), i = 0;
+    while (i < sizeof VALUES / sizeof *VALUES && (strlen(VALUES[i].name) != name || strncmp(VALUES[i].name, inside, name)))
+        i++;
+    if (i == sizeof VALUES / sizeof *VALUES)
+        return false;
+    Text value = {0};
+    text_add(&value, "", 0);
+    VALUES[i].put(sim, given, &value);
+    if (!colon)
+        text_add(text, value.text, value.length);
+    else if (!value.length && bar)
+        text_add(text, bar + 1, (size_t)(end - bar) - 1);
+    else if (value.length)
+        for (const char *at = colon + 1; at < (bar ? bar : end); at++)
+            text_add(text, *at == '#' ? value.text : at, *at == '#' ? value.length : 1);
+    free(value.text);
+    return true;
 }
 
 static char *script_file(const char *path) {
@@ -77,20 +149,27 @@ static char *script_file(const char *path) {
     return text.text;
 }
 
+static const char *script(const Given *given) {
+    const char *own = getenv("RKLLM_SIM_REPLY_ZH");
+    Text asked = {0};
+    question(NULL, given, &asked);
+    bool its = own && *own && chinese(asked.text);
+    free(asked.text);
+    return its ? own : getenv("RKLLM_SIM_REPLY");
+}
+
 char *reply_text(Sim *sim, const Given *given) {
-    const char *script = getenv("RKLLM_SIM_REPLY");
-    if (!script || !*script)
+    const char *chosen = script(given);
+    if (!chosen || !*chosen)
         return report(sim, given);
-    char *whole = *script == '@' ? script_file(script + 1) : strdup(script);
+    char *whole = *chosen == '@' ? script_file(chosen + 1) : strdup(chosen);
     Text text = {0};
     text_add(&text, "", 0);
     for (const char *at = whole, *end; *at;)
-        if (*at == '{' && (end = strchr(at, '}'))) {
-            fill(&text, sim, given, at + 1, (size_t)(end - at) - 1);
+        if (*at == '{' && (end = strchr(at, '}')) && fill(&text, sim, given, at + 1, (size_t)(end - at) - 1))
             at = end + 1;
-        } else {
+        else
             text_add(&text, at++, 1);
-        }
     free(whole);
     return text.text;
 }

@@ -119,6 +119,7 @@ EXPORT int rkllm_init(LLMHandle *handle, RKLLMParam *param, LLMResultCallback ca
     sim->tell = tell;
     handles[slot] = sim, callbacks[slot].tell = result_callback, callbacks[slot].userdata = userdata;
     *handle = sim;
+    note_life("init");
     return 0;
 }
 
@@ -136,6 +137,7 @@ EXPORT int rkllm_destroy(LLMHandle handle) {
     cells_cut(&sim->kv, 0, sim->kv.count);
     free(sim->kv.at);
     free(sim);
+    note_life("destroy");
     return 0;
 }
 

@@ -55,6 +55,7 @@ bool fault(const char *name);                    /* whether RKLLM_SIM_FAULTS nam
 double setting(const char *name, double otherwise);
 int log_level(void); /* 1: figures of each run, 2: prompts, too */
 void log_error(const char *form, ...) __attribute__((format(printf, 1, 2)));
+void note_life(const char *what); /* into the file that RKLLM_SIM_LIVES names */
 float peak_memory_mb(void);
 double now_ms(void);
 

@@ -1,115 +1,84 @@
-"""What the runtime is told of the board it runs on, and what is said of a runtime that grows."""
+"""A simulated board as it is made ready for use: files that the engines take, settings, and what it says of itself."""
 
-import subprocess
-import sys
+import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipelines import engine, simulator
-from pipelines.llm import _librkllm_fill as fill
-from pipelines.llm._rkllm_board import BOARDS, Soc
-from pipelines.llm._rkllm_family import settle
-from pipelines.llm.librkllm import Library, Unsupported
-from pipelines.llm.rkllm import Options, _init
-from pipelines.simulator import build
+from pipelines.npu.families import family
+from pipelines.simulator import build, timings
+from pipelines.simulator.board import Board, place
 
-# Of each board: domain, cores, their mask; as flask_server.py and the multimodal demo of rknn-llm 1.3.0 have them.
-TOLD: dict[Soc, tuple[int, int, int]] = {"rk3588": (1, 4, 0xF0), "rk3576": (1, 4, 0xF0), "rk3562": (0, 4, 0x0F)}
+MODELS = [model for board, model in timings.MODELS if board == "rk3588"]
 
 
-def told(version: str, built: Path, **options: Any) -> Any:
-    """RKLLMParam as init would be given it."""
-    library = Library(str(build.library(version, built)))
-    filled = library.defaults()
-    given = Options(model=__file__, **options)
-    fill.param(library.abi, filled, _init(given, settle(given), library.abi))
-    return filled
+@pytest.fixture(autouse=True)
+def _cache(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(built))
 
 
-@pytest.mark.parametrize("soc", BOARDS)
-@pytest.mark.parametrize("version", ["1.2.0", "1.2.1b1", "1.2.3", "1.3.0"])
-def test_each_board_gets_the_vendors_values(version: str, soc: Soc, built: Path) -> None:
-    param = told(version, built, soc=soc)
-    extended = param.extend_param
-    assert (extended.base_domain_id, extended.enabled_cpus_num, extended.enabled_cpus_mask) == TOLD[soc]
-    assert (param.n_keep, extended.embed_flash, getattr(extended, "n_batch", 1)) == (-1, 1, 1)
+@pytest.mark.parametrize("model", MODELS)
+def test_the_engines_take_its_files(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(simulator.STAND_IN))
+    placed = place(Board("rk3588", model, speedup=1e6), tmp_path)
+    for name, value in placed.environment.items():
+        if name != "PYTHONPATH":
+            monkeypatch.setenv(name, value)
+    encoder = engine.load("vision", "rknn", {"model": str(placed.encoder), "family": model})
+    options = {"model": str(placed.model), "library": str(placed.library), "family": model}
+    language = engine.load("llm", "rkllm", options)
+    language.close()
+    assert language.capabilities.width == encoder.width == family(model).row_width
+    assert encoder.tokens == family(model).tokens[0]
 
 
-def test_all_of_it_can_be_set(built: Path) -> None:
-    param = told("1.3.0", built, base_domain_id=3, cpus=(1, 5), n_keep=7, embed_flash=False)
-    extended = param.extend_param
-    assert (extended.base_domain_id, extended.enabled_cpus_num, extended.enabled_cpus_mask) == (3, 2, 0b100010)
-    assert (param.n_keep, extended.embed_flash) == (7, 0)
+def test_both_boards_have_the_same_models_and_each_is_a_family() -> None:
+    assert [model for board, model in timings.MODELS if board == "rk3576"] == MODELS
+    assert [family(model).row_width > 0 for model in MODELS] == [True] * len(MODELS)
 
 
-def test_a_release_without_them_runs_and_refuses_what_is_set(built: Path) -> None:
-    assert told("1.1.4", built).extend_param.base_domain_id == 1
-    for option in ({"cpus": (4, 5)}, {"n_keep": 7}, {"embed_flash": True}):
-        with pytest.raises(Unsupported, match=r"RKLLM 1\.1\.4 has no"):
-            told("1.1.4", built, **option)
+def test_its_pace_is_the_boards_by_the_factor(tmp_path: Path) -> None:
+    placed = place(Board("rk3588", "qwen3-vl-2b", speedup=2), tmp_path, environ={})
+    assert placed.environment["RKLLM_SIM_ENCODE_MS"] == "1040"
+    assert placed.environment["RKLLM_SIM_SOC"] == "rk3588"
 
 
-ASKING = """
-import sys
-from pipelines import engine
-from pipelines.llm import Message, Picture, Sampling
-import numpy as np, logging
-logging.basicConfig()
-library, model, folder, count, options = sys.argv[1:]
-given = {"model": model, "library": library, "npu": folder, "row_width": 8, **eval(options)}
-llm = engine.load("llm", "rkllm", given)
-for seed in range(int(count)):
-    shown = Picture(str(seed), np.full((4, 8), seed, np.float32))
-    end = list(llm.reply([Message("user", (shown, "Secret?"))], Sampling()))[-1]
-    print(end.memory_mb)
-llm.close()
-"""
-
-
-def ask(built: Path, tmp_path: Path, options: str, count: int = 1, **environment: str) -> tuple[list[float], str]:
-    """Memory after each of ``count`` questions, and what was written to stderr, by a process of its own."""
-    given = [
-        build.library("1.3.0", built),
-        simulator.write_model(tmp_path / "m.rkllm"),
-        tmp_path / "npu",
-        count,
-        options,
-    ]
-    command = [sys.executable, "-c", ASKING, *map(str, given)]
-    path = {"PYTHONPATH": str(Path.cwd()), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, env=path | environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return [float(line) for line in done.stdout.split()], done.stderr
+def test_what_the_environment_says_stays(tmp_path: Path) -> None:
+    given = {"RKLLM_SIM_REPLY": "mine", "RKLLM_SIM_DECODE_MS": "1", "PYTHONPATH": "/here"}
+    placed = place(Board("rk3588", "qwen3-vl-2b"), tmp_path, environ=given)
+    assert {name: placed.environment[name] for name in ("RKLLM_SIM_REPLY", "RKLLM_SIM_DECODE_MS")} == {
+        "RKLLM_SIM_REPLY": "mine",
+        "RKLLM_SIM_DECODE_MS": "1",
+    }
+    assert placed.environment["PYTHONPATH"] == f"{simulator.STAND_IN}{os.pathsep}/here"
+    assert place(Board("rk3588", "qwen3-vl-2b"), tmp_path, environ={}).environment["PYTHONPATH"] == str(
+        simulator.STAND_IN
+    )
 
 
 @pytest.mark.parametrize(
-    ("options", "environment", "figures", "prompt"),
+    ("board", "says"),
     [
-        ("{}", {}, False, False),
-        ('{"log_level": 1}', {}, True, False),
-        ('{"log_level": 2}', {}, True, True),
-        ("{}", {"RKLLM_LOG_LEVEL": "1"}, True, False),
-        ('{"log_level": 0}', {"RKLLM_LOG_LEVEL": "2"}, False, False),
+        (Board("rk3568", "qwen3-vl-2b"), "rk3568:qwen3-vl-2b are known; choose one of: rk3588:qwen2-vl-2b, "),
+        (Board("rk3588", "qwen3-vl-2b", "1.2.9"), "no RKLLM release '1.2.9' is simulated; there are: 1.1.4, 1.2.0"),
     ],
 )
-def test_the_library_says_as_much_as_it_is_asked_to(
-    options: str, environment: dict[str, str], figures: bool, prompt: bool, built: Path, tmp_path: Path
-) -> None:
-    _, said = ask(built, tmp_path, options, 1, **environment)
-    assert ("prefill" in said, "Secret" in said) == (figures, prompt)
+def test_what_is_not_simulated_is_refused_with_what_there_is(board: Board, says: str, tmp_path: Path) -> None:
+    with pytest.raises(engine.EngineError) as refused:
+        board.check()
+    assert says in str(refused.value)
+    with pytest.raises(engine.EngineError):
+        place(board, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_log_level_that_there_is_not(built: Path) -> None:
-    with pytest.raises(engine.EngineError, match=r"Invalid enum value 3 - at `\$\.log_level`"):
-        engine.options("llm", "rkllm", {"model": "m", "log_level": 3})
-
-
-def test_a_runtime_that_grows_is_told_of_once(built: Path, tmp_path: Path) -> None:
-    memory, said = ask(built, tmp_path, '{"growth_mb": 8, "reuse": "none"}', 12, RKLLM_SIM_FAULTS="leak")
-    assert memory[-1] - memory[0] > 16
-    assert said.count("the RKLLM runtime takes") == 1
-    assert "rknn-llm #529" in said
-    _, said = ask(built, tmp_path, '{"growth_mb": 8}', 12)
-    assert "the RKLLM runtime takes" not in said
+@pytest.mark.parametrize(("board", "model"), timings.MODELS)
+def test_it_says_in_two_languages_what_it_is(board: str, model: str) -> None:
+    pace = timings.MODELS[board, model]
+    for line in Board(board, model, "1.2.3").told():
+        for part in (board, model, "1.2.3", f"{pace.load_s:g}", f"{pace.encode_s:g}", pace.source, pace.load_source):
+            assert part in line
+    english, chinese = Board(board, model, speedup=10).told()
+    assert f"RKLLM {list(build.FAMILIES)[-1]}, 10 times as fast as it is" in english
+    assert "速度是开发板的 10 倍" in chinese
