@@ -31,7 +31,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpeechStarted(Message, frozen=True, kw_only=True):
-    """Someone began to speak. ``turn.start`` is the onset."""
+    """Someone began to speak. ``turn.start`` is the onset. A revision above 0: the same one goes on after a pause, and
+    what was guessed or heard of the turn so far is void."""
 
     turn: Turn
     stream: str
@@ -53,8 +54,21 @@ class Hearing(Message, frozen=True, kw_only=True):
     text: str
 
 
+class Guess(Message, frozen=True, kw_only=True):
+    """What the user has said, if they are done: made in a pause, before its end is decided. Work may begin on it;
+    nothing may be spoken, executed or kept for it until a Heard of the same turn confirms it."""
+
+    turn: Turn  # revision 1, 2, …: each replaces the one before
+    stream: str
+    text: str
+    language: str = ""  # ISO 639-1, "" unknown
+    last_sample_at: int
+    complete: float = 1.0  # how likely the words are all that is to come, 0..1
+
+
 class Heard(Message, frozen=True, kw_only=True):
-    """What the user said."""
+    """What the user said. Of the revision of the Guess that it confirms (the text is the same), else of a higher one.
+    A later one of the same start replaces it: the user went on."""
 
     turn: Turn
     stream: str
@@ -118,6 +132,7 @@ class Look(Message, frozen=True, kw_only=True):
     known_signature: bytes = b""
     max_age_ms: int = 1000  # a frame older than this is not shown: wait for a newer one, or Unseen
     until: int  # dialogue no longer waits for an answer after this time
+    ahead: bool = False  # while the user still speaks: worth less than a question that waits
 
 
 class NpuCost(msgspec.Struct, frozen=True):
@@ -341,6 +356,7 @@ TOPICS: dict[type[Message], Topic] = {
     SpeechStarted: Topic(publishers=("microphone",)),
     SpeechEnded: Topic(publishers=("microphone",)),
     Hearing: Topic(publishers=("microphone",), newest=True),
+    Guess: Topic(publishers=("microphone",)),
     Heard: Topic(publishers=("microphone",)),
     SpeechDropped: Topic(publishers=("microphone",)),
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
