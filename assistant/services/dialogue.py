@@ -22,6 +22,7 @@ from assistant.core.looking import sight_for
 from assistant.core.reply import Piece, Reply
 from assistant.core.sentences import language
 from assistant.history import History
+from assistant.journal import of
 from assistant.memory import Memory
 from assistant.messages import (
     LIVE,
@@ -342,6 +343,7 @@ class Dialogue:
             )
         ended = ReplyEnded(turn=turn, reason=reason, text=reply.text, sentences=sentences, usage=usage, detail=detail)
         self._service.publish(ended)
+        log.info("the reply ended: %s%s", reason, f" ({detail})" if detail else "", extra=of(turn))
         if reason in ("command", "unseen"):
             return  # the daemon's own words are no part of the conversation
         cut = reason == "interrupted"
@@ -358,7 +360,7 @@ class Dialogue:
         """The language model could not: say so, keep the conversation as it was heard."""
         current = self._current
         assert current is not None
-        log.error("no answer: %s", error)
+        log.error("no answer: %s", error, extra=of(current.turn))
         current.events = None
         self._hand_over(current, current.reply.finish())
         saying = next((key for kind, key in APOLOGIES.items() if isinstance(error, kind)), "model_error")
