@@ -64,6 +64,7 @@ COMMANDS: dict[str, Command] = {
     "bench": Command("measure this machine: the daemon itself, or models of true size", "assistant bench cpu"),
     "devices": Command("list or test microphones, speakers and cameras", "assistant devices --test"),
     "models": Command("get models and see what is here", "assistant models pull cpu-en"),
+    "systemd": Command("let systemd run the daemon, from boot on", "assistant systemd install --profile camera-qa"),
     "config": Command("check or show the settings", "assistant config show --profile demo"),
 }
 

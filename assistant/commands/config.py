@@ -12,7 +12,8 @@ import msgspec
 from assistant import paths
 from assistant.commands import OK, UNAVAILABLE, Failure, _settings
 from assistant.config import Config
-from assistant.service import RESOLVED, hand_over
+from assistant.lock import holder
+from assistant.service import RESOLVED, SUPERVISOR_LOCK, hand_over
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,8 @@ def run(asked: argparse.Namespace) -> int:
 
 def _resolve(asked: argparse.Namespace, found: Config) -> int:
     runtime = asked.runtime or paths.runtime()
+    if pid := holder(runtime / SUPERVISOR_LOCK):
+        raise Failure(f"`assistant run` (process {pid}) uses {runtime}: its settings are its own; end it", UNAVAILABLE)
     try:
         hand_over(runtime, asked.state or paths.state(), found.resolved())
     except OSError as error:

@@ -1,0 +1,267 @@
+"""Let systemd run the daemon: at boot, each service a unit of its own with only the devices and network that it needs.
+
+install      write the units for this profile and board, and enable them; again: bring them up to date
+status       each unit: installed, as this version would install it, running, what it last said
+uninstall    stop and remove what was installed; settings, models and history stay
+
+System units run as the user "assistant" and use ALSA; --user units run in your own session and use its sound server.
+--root DIR writes into the tree of another system (an image) and starts nothing."""
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from assistant import installation
+from assistant.commands import FAILED, OK, UNAVAILABLE, USAGE, Failure, _settings
+from assistant.config import Config
+from assistant.core.units import Fence, UnitError
+from assistant.installation import Change, Choice, Place, Record, Refused
+from assistant.messages import SERVICES
+
+SHOWN = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "StatusText")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for action in DO:
+        inner = actions.add_parser(action)
+        inner.add_argument("--user", action="store_true", help="units of your own session, not of the system")
+        inner.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="the tree of another system")
+        if action != "status":
+            inner.add_argument("--force", action="store_true", help="also files that were edited; each is kept as .bak")
+        if action != "uninstall":
+            inner.add_argument("--json", action="store_true", help="print one JSON object")
+        if action == "install":
+            _settings.arguments(inner, None)
+            inner.add_argument("--models", type=Path, default=None, metavar="DIR", help="the folder of the models")
+            inner.add_argument(
+                "--network", action="append", default=None, choices=SERVICES, help="let a service onto the network"
+            )
+            inner.add_argument("--now", action="store_true", help="start it as well")
+
+
+def run(asked: argparse.Namespace) -> int:
+    place = Place("user" if asked.user else "system", asked.root.resolve())
+    try:
+        return DO[asked.action](asked, place)
+    except Refused as error:
+        raise Failure(str(error), FAILED) from error
+    except UnitError as error:
+        raise Failure(str(error), USAGE) from error
+    except PermissionError as error:
+        raise Failure(f"{error.filename}: not yours to write; {_as_root()}", USAGE) from error
+    except OSError as error:
+        raise Failure(f"{error}; nothing else was done", FAILED) from error
+
+
+def install(asked: argparse.Namespace, place: Place) -> int:
+    _able(place)
+    before = installation.recorded(place)
+    choice = _choice(asked, place, before)
+    found, services = _load(choice)
+    needed = installation.fences(found, services, choice)
+    files = installation.wanted(place, choice, found, services)
+    _fits(place, choice, needed)
+    changes = installation.install(place, choice, files, asked.force)
+    here = place.root == Path("/")
+    if here and place.manager == "system":
+        _call("systemd-sysusers", "/etc/sysusers.d/edge-assistant.conf")
+        _call("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/edge-assistant.conf")
+    if here:
+        _systemctl(place, "daemon-reload")
+        _systemctl(place, "enable", "assistant.target")
+    if here and asked.now:
+        _systemctl(place, "restart", "assistant.target")
+    if asked.json:
+        print(_json({"ok": True, "profile": choice.profile, "changes": [change._asdict() for change in changes]}))
+        return OK
+    _tell(changes)
+    keys = [key for fence in needed.values() for key in fence.keys]
+    for line in _next(place, choice, bool(before), asked.now, keys):
+        print(line)
+    return OK
+
+
+def status(asked: argparse.Namespace, place: Place) -> int:
+    record = installation.recorded(place)
+    if record is None:
+        raise Failure(f"no units are installed in {place.at(place.units)}; assistant systemd install", FAILED)
+    found, services = _load(record.choice)
+    files = installation.wanted(place, record.choice, found, services)
+    states = installation.states(place, files, record)
+    rows = []
+    for path, state in states.items():
+        name = Path(path).name
+        live = _shown(place, name) if Path(path).parent == place.units and place.root == Path("/") else {}
+        rows.append({"unit": name, "path": path, "file": state, "wanted": path in files, **live})
+    running = all(row.get("ActiveState", "active") == "active" for row in rows if row["wanted"])
+    well = running and all(row["file"] == "same" and row["wanted"] for row in rows)
+    if asked.json:
+        print(_json({"ok": well, "profile": record.choice.profile, "board": record.choice.board, "units": rows}))
+        return OK if well else FAILED
+    for row in rows:
+        is_now = " ".join(str(row[key]) for key in ("ActiveState", "SubState") if row.get(key))
+        again = f"restarted {row['NRestarts']} times" if row.get("NRestarts", "0") not in ("0", "") else ""
+        told = "  ".join(str(text) for text in (is_now, again, row.get("StatusText", "")) if text)
+        print(
+            f"{row['unit']:<30} {FILES[str(row['file'])] if row['wanted'] else 'no longer wanted':<18} {told}".rstrip()
+        )
+    if any(row["file"] != "same" or not row["wanted"] for row in rows):
+        print("Not all is as this version and these settings want it: assistant systemd install brings it up to date.")
+    return OK if well else FAILED
+
+
+def uninstall(asked: argparse.Namespace, place: Place) -> int:
+    record = installation.recorded(place)
+    if record is None:
+        print(f"no units are installed in {place.at(place.units)}")
+        return OK
+    here = place.root == Path("/")
+    if here:
+        _able(place)
+    if here and (asked.force or not installation.edited(installation.states(place, {}, record))):
+        names = [Path(path).name for path in record.files if Path(path).parent == place.units]
+        _systemctl(place, "disable", "--now", "assistant.target")
+        _systemctl(place, "stop", *names)
+    changes = installation.uninstall(place, record, asked.force)
+    if here:
+        _systemctl(place, "daemon-reload")
+    _tell(changes)
+    kept = f"{place.settings} (settings, keys), {record.choice.models} (models)"
+    history = (
+        f" and {installation.HOME} (history), and the user assistant" if place.manager == "system" else ", history"
+    )
+    print(f"Not removed: {kept}{history}.")
+    return OK
+
+
+DO = {"install": install, "status": status, "uninstall": uninstall}
+FILES = {"same": "installed", "old": "installed, old", "edited": "edited", "absent": "MISSING"}
+
+
+# --- what is asked ---
+
+
+def _choice(asked: argparse.Namespace, place: Place, before: Record | None) -> Choice:
+    """The options that were given; for the others, what an earlier installation was given."""
+    old = before.choice if before else Choice(profile="camera-qa", models=str(place.models))
+    return Choice(
+        profile=_named(asked.profile or old.profile),
+        board=_named(asked.board or old.board),
+        set=tuple(asked.set or old.set),
+        models=str(asked.models.absolute()) if asked.models else old.models,
+        network=tuple(asked.network if asked.network is not None else old.network),
+    )
+
+
+def _named(profile: str) -> str:
+    """A file's path from anywhere; a name stays a name."""
+    return str(Path(profile).absolute()) if "/" in profile or profile.endswith(".toml") else profile
+
+
+def _load(choice: Choice) -> tuple[Config, Sequence[str]]:
+    found = _settings.load(argparse.Namespace(profile=choice.profile, board=choice.board, set=list(choice.set)))
+    return found, _settings.services(found)
+
+
+# --- what must be there ---
+
+
+def _able(place: Place) -> None:
+    """Raises Failure where this machine or this user cannot do it."""
+    if place.root != Path("/"):
+        return
+    if place.manager == "system" and os.geteuid() != 0:
+        raise Failure(f"system units are root's to install: {_as_root()}", USAGE)
+    session = Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere")) / "systemd"
+    running = Path("/run/systemd/system") if place.manager == "system" else session
+    if not running.is_dir() or shutil.which("systemctl") is None:
+        mend = (
+            "log in as this user, or: sudo loginctl enable-linger" if place.manager == "user" else "use assistant run"
+        )
+        whose = "of your own" if place.manager == "user" else "on this machine"
+        raise Failure(f"no systemd runs {whose}; {mend}; or write into another system's tree: --root DIR", UNAVAILABLE)
+
+
+def _as_root() -> str:
+    again = shlex.join([sys.executable, "-m", "assistant", "systemd", *sys.argv[2:]])
+    return f"sudo {again}; or units of your own session: --user"
+
+
+def _fits(place: Place, choice: Choice, needed: Mapping[str, Fence]) -> None:
+    """Raises Refused for what would keep the units from starting."""
+    for group, services in installation.missing_groups(place, needed).items():
+        raise Refused(
+            f"this system has no group {group!r}, to which the devices of {', '.join(services)} belong; make it with "
+            f"`groupadd --system {group}` and give it the devices (a udev rule), or choose engines that need none"
+        )
+    if place.manager == "user":
+        return
+    for path in installation.read_by_units(place, choice, needed):
+        if closed := installation.unreadable(place, path):
+            raise Refused(
+                f"{path} cannot be read by the user assistant, as {closed} is closed to others; move it (a virtual "
+                "environment: python3 -m venv /opt/edge-assistant, and install there), or use --user"
+            )
+
+
+# --- doing and telling ---
+
+
+def _systemctl(place: Place, *arguments: str) -> None:
+    _call("systemctl", *(["--user"] if place.manager == "user" else []), *arguments)
+
+
+def _call(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Refused(f"`{shlex.join(command)}` failed: {' '.join(done.stderr.split()) or done.returncode}")
+
+
+def _shown(place: Place, name: str) -> dict[str, str]:
+    """What systemd says of a unit; empty without systemd."""
+    command = ["systemctl", *(["--user"] if place.manager == "user" else []), "show", name]
+    try:
+        done = subprocess.run([*command, *(f"-p{key}" for key in SHOWN)], capture_output=True, text=True)
+    except FileNotFoundError:
+        return {"ActiveState": "unknown"}
+    found = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    return found if done.returncode == 0 else {"ActiveState": "unknown"}
+
+
+def _tell(changes: Sequence[Change]) -> None:
+    words = {"absent": "new", "old": "updated", "edited": "replaced", "same": "unchanged"}
+    for change in changes:
+        what = "removed" if change.done == "removed" else words[change.state]
+        backup = f" (the edited one is {change.backup})" if change.backup else ""
+        print(f"{what:<10} {change.path}{backup}")
+
+
+def _next(place: Place, choice: Choice, again: bool, started: bool, keys: Sequence[str]) -> list[str]:
+    """What the owner does now."""
+    of_user = " --user" if place.manager == "user" else ""
+    pull = (
+        f"ASSISTANT_MODELS={shlex.quote(choice.models)} {shlex.join([sys.executable, '-m', 'assistant'])} models pull"
+    )
+    lines = [f"Models are read from {choice.models}: {'' if of_user else 'sudo env '}{pull} NAME"]
+    for key in keys:
+        path = place.settings / "credentials" / key
+        lines.append(f"The key {key!r} is read from {path} (mode 0600), or {key}.cred made by systemd-creds encrypt.")
+    if place.root != Path("/"):
+        lines.append(f"There: systemd-sysusers; systemd-tmpfiles --create; systemctl{of_user} enable assistant.target")
+    elif not started:
+        lines.append(f"Now: systemctl{of_user} {'restart' if again else 'start'} assistant.target")
+    if of_user:
+        lines.append("To run without being logged in: sudo loginctl enable-linger $USER")
+    return [*lines, f"Its log: journalctl{of_user} -u 'assistant-*'"]
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
