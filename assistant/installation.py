@@ -85,9 +85,13 @@ def _config_home() -> Path:
 
 
 def fences(found: Config, services: Sequence[str], choice: Choice) -> dict[str, Fence]:
-    """What each service needs, by the settings."""
-    values = found.resolved()
-    return {name: units.fence(values[name], name in choice.network) for name in services}
+    """What each service needs, by the settings and as far as its unit provides for it."""
+    values, needed = found.resolved(), {}
+    for name in services:
+        fence = units.fence(values[name], name in choice.network)
+        own = units.heeded(_read(paths.shipped("systemd") / unit(name)))
+        needed[name] = fence._replace(kinds=fence.kinds & (own | {"Offline", "Network"}))
+    return needed
 
 
 def wanted(place: Place, choice: Choice, found: Config, services: Sequence[str]) -> dict[str, str]:
@@ -172,11 +176,9 @@ def _read(path: Path) -> str:
 # --- what stands in the way ---
 
 
-def missing_groups(place: Place, needed: Mapping[str, Fence]) -> dict[str, list[str]]:
-    """Groups that the units name and the system has not, with the services that need them. A tree that has no list of
-    groups is not blamed."""
-    if place.manager == "user":
-        return {}
+def missing_groups(place: Place, files: Mapping[str, str]) -> dict[str, list[str]]:
+    """Groups that the units name and the system has not, with these units. A tree that has no list of groups is not
+    blamed."""
     listed = place.at("/etc/group")
     if place.root == Path("/"):
         known = {entry.gr_name for entry in grp.getgrall()}
@@ -184,7 +186,7 @@ def missing_groups(place: Place, needed: Mapping[str, Fence]) -> dict[str, list[
         known = {line.partition(":")[0] for line in listed.read_text().splitlines()}
     else:
         return {}
-    return {group: services for group, services in units.groups(needed).items() if group not in known}
+    return {group: names for group, names in units.groups(files).items() if group not in known}
 
 
 def unreadable(place: Place, path: str) -> str:

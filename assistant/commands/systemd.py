@@ -68,7 +68,7 @@ def install(asked: argparse.Namespace, place: Place) -> int:
     found, services = _load(choice)
     needed = installation.fences(found, services, choice)
     files = installation.wanted(place, choice, found, services)
-    _fits(place, choice, needed)
+    _fits(place, choice, needed, files)
     changes = installation.install(place, choice, files, asked.force)
     here = place.root == Path("/")
     if here and place.manager == "system":
@@ -100,7 +100,15 @@ def status(asked: argparse.Namespace, place: Place) -> int:
     for path, state in states.items():
         name = Path(path).name
         live = _shown(place, name) if Path(path).parent == place.units and place.root == Path("/") else {}
-        rows.append({"unit": name, "path": path, "file": state, "wanted": path in files, **live})
+        rows.append(
+            {
+                "unit": name if live or Path(path).parent == place.units else path,
+                "path": path,
+                "file": state,
+                "wanted": path in files,
+                **live,
+            }
+        )
     running = all(row.get("ActiveState", "active") == "active" for row in rows if row["wanted"])
     well = running and all(row["file"] == "same" and row["wanted"] for row in rows)
     if asked.json:
@@ -111,7 +119,7 @@ def status(asked: argparse.Namespace, place: Place) -> int:
         again = f"restarted {row['NRestarts']} times" if row.get("NRestarts", "0") not in ("0", "") else ""
         told = "  ".join(str(text) for text in (is_now, again, row.get("StatusText", "")) if text)
         print(
-            f"{row['unit']:<30} {FILES[str(row['file'])] if row['wanted'] else 'no longer wanted':<18} {told}".rstrip()
+            f"{row['unit']:<38} {FILES[str(row['file'])] if row['wanted'] else 'no longer wanted':<18} {told}".rstrip()
         )
     if any(row["file"] != "same" or not row["wanted"] for row in rows):
         print("Not all is as this version and these settings want it: assistant systemd install brings it up to date.")
@@ -152,10 +160,14 @@ FILES = {"same": "installed", "old": "installed, old", "edited": "edited", "abse
 def _choice(asked: argparse.Namespace, place: Place, before: Record | None) -> Choice:
     """The options that were given; for the others, what an earlier installation was given."""
     old = before.choice if before else Choice(profile="camera-qa", models=str(place.models))
+    if asked.profile or asked.board or asked.set:  # they belong together
+        old = msgspec.structs.replace(
+            old, profile=asked.profile or old.profile, board=asked.board, set=tuple(asked.set)
+        )
     return Choice(
-        profile=_named(asked.profile or old.profile),
-        board=_named(asked.board or old.board),
-        set=tuple(asked.set or old.set),
+        profile=_named(old.profile),
+        board=_named(old.board),
+        set=old.set,
         models=str(asked.models.absolute()) if asked.models else old.models,
         network=tuple(asked.network if asked.network is not None else old.network),
     )
@@ -195,12 +207,14 @@ def _as_root() -> str:
     return f"sudo {again}; or units of your own session: --user"
 
 
-def _fits(place: Place, choice: Choice, needed: Mapping[str, Fence]) -> None:
+def _fits(place: Place, choice: Choice, needed: Mapping[str, Fence], files: Mapping[str, str]) -> None:
     """Raises Refused for what would keep the units from starting."""
-    for group, services in installation.missing_groups(place, needed).items():
+    if absent := installation.missing_groups(place, files):
+        names = dict.fromkeys(Path(path).name for named in absent.values() for path in named)
         raise Refused(
-            f"this system has no group {group!r}, to which the devices of {', '.join(services)} belong; make it with "
-            f"`groupadd --system {group}` and give it the devices (a udev rule), or choose engines that need none"
+            f"this system has no group {' and no group '.join(absent)}, which {', '.join(names)} must belong to for the "
+            f"devices; make it: {' && '.join(f'sudo groupadd --system {group}' for group in absent)}; and see that the "
+            "devices belong to it (ls -l /dev/dri /dev/snd /dev/video*)"
         )
     if place.manager == "user":
         return

@@ -14,7 +14,6 @@ State = Literal["absent", "same", "old", "edited"]
 
 HIDDEN = ("/home/", "/root/", "/run/user/")  # what ProtectHome= hides from a unit
 NPU_ENGINES = frozenset({"rknn", "rkllm", "auto"})
-GROUPS = {"Sound": ("audio",), "Video": ("video",), "Npu": ("video", "render")}  # of the devices, by what is needed
 
 _HEADER = re.compile(r"^\[X-(?P<kinds>[\w ]+) (?P<section>\w+)\]$")
 _MARK = re.compile(r"@([a-z]+)@")
@@ -67,12 +66,20 @@ def _chosen(values: Any, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _chosen(inner, key)
 
 
-def groups(fences: Mapping[str, Fence]) -> dict[str, list[str]]:
-    """Group -> the services that need it."""
+def heeded(template: str) -> frozenset[str]:
+    """The kinds that a unit's template has sections for."""
+    headers = (_HEADER.match(line) for line in template.splitlines())
+    return frozenset(kind for header in headers if header for kind in header["kinds"].split())
+
+
+def groups(texts: Mapping[str, str]) -> dict[str, list[str]]:
+    """Group -> the units (name -> text) that are to belong to it."""
     wanted: dict[str, list[str]] = {}
-    for service, needed in fences.items():
-        for group in dict.fromkeys(g for kind in sorted(needed.kinds) for g in GROUPS.get(kind, ())):
-            wanted.setdefault(group, []).append(service)
+    for name, text in texts.items():
+        for line in text.splitlines():
+            key, _, value = line.partition("=")
+            for group in value.split() if key == "SupplementaryGroups" else ():
+                wanted.setdefault(group, []).append(name)
     return wanted
 
 
@@ -89,7 +96,7 @@ def render(templates: Sequence[str], kinds: frozenset[str], values: Mapping[str,
                 header = _HEADER.match(line)
                 taken = header is None or kinds.issuperset(header["kinds"].split())
                 line = f"[{header['section']}]" if header else line
-            if taken:
+            if taken and not line.startswith("#:"):  # a word to who reads the template
                 filled = _MARK.sub(lambda mark: _value(values, mark[1]), line) if line[:1] not in "#" else line
                 lines += [filled] if filled or not _MARK.fullmatch(line) else []
         lines.append("")

@@ -1,0 +1,138 @@
+"""A machine for tests whose first process is systemd: real units, really started, and nothing of it stays.
+
+It shares this machine's kernel, network and files, but what it writes goes into memory (an overlay), and its processes,
+mounts and control groups are its own. It needs root; where it cannot be had, ``missing`` says why.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from assistant.notify import parse
+from tests.processes import PATIENCE_S
+
+SYSTEMD = next((path for path in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if Path(path).exists()), "")
+
+# $1: an empty folder. Boots no more than a journal: what else this system would start (which sets kernel variables,
+# loads modules, asks a network for the time) is none of ours.
+BOOT = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs "$1"
+cd "$1"
+mkdir upper work root
+mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root
+for each in /dev /sys; do mount --rbind $each root$each; done
+mount -t proc proc root/proc
+umount -R root/sys/fs/cgroup
+mount -t cgroup2 cgroup2 root/sys/fs/cgroup
+for each in /run /tmp /var/log /etc/systemd/system; do mount -t tmpfs -o mode=755 tmpfs root$each; done
+chmod 1777 root/tmp
+for each in root/usr/lib/systemd/system/*.wants; do mount -t tmpfs tmpfs $each; done
+for each in "$2" "$3"; do mkdir -p "root$each"; mount --bind "$each" "root$each"; done
+printf '[Unit]\\nDefaultDependencies=no\\nWants=systemd-journald.service\\n' > root/etc/systemd/system/sysinit.target
+printf '[Unit]\\nRequires=sysinit.target\\nAfter=sysinit.target\\n' > root/etc/systemd/system/basic.target
+# A tool that knows only the way through the folders of whoever installed Python must get there.
+chmod go+x root/root root/home/* 2>/dev/null || true
+mkdir root/tmp/old
+pivot_root root root/tmp/old
+cd /
+umount -l /tmp/old
+exec "$4" --unit=basic.target --log-target=journal
+"""
+
+
+class Machine:
+    def __init__(self, pid: int) -> None:
+        self._enter = ["nsenter", "-t", str(pid), "-m", "-p", "-u", "-i", "-C"]
+
+    def run(self, *command: str, user: int = 0, **environ: str) -> "subprocess.CompletedProcess[str]":
+        """A command there, in its root folder; as root or as another user, with nothing of our environment."""
+        who = ["-S", str(user), "-G", str(user)] if user else []
+        clean = [
+            "env",
+            "-i",
+            "-C",
+            "/",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG=C.UTF-8",
+        ]
+        named = [f"{name}={value}" for name, value in environ.items()]
+        return subprocess.run(
+            [*self._enter, *who, *clean, *named, *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+
+    def said(self, *command: str, user: int = 0, **environ: str) -> str:
+        """What a command that succeeds prints."""
+        done = self.run(*command, user=user, **environ)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        self.said("sh", "-c", 'mkdir -p "$(dirname "$0")"; printf %s "$1" > "$0"', path, text)
+
+
+def missing() -> str:
+    """Why there can be no such machine here; "": there can."""
+    if not SYSTEMD:
+        return "systemd"
+    for tool in ("unshare", "nsenter", "pivot_root", "systemctl"):
+        if shutil.which(tool) is None:
+            return tool
+    if os.geteuid() != 0:
+        return "root, for a systemd of the tests' own"
+    tried = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "--cgroup", "mount", "-t", "cgroup2", "cgroup2", "/mnt"],
+        capture_output=True,
+        text=True,
+    )
+    return f"a kernel that lets systemd run inside ({tried.stderr.strip()})" if tried.returncode else ""
+
+
+@contextmanager
+def booted(folder: Path, *shown: Path) -> Iterator[Machine]:
+    """``folder``: an empty one; ``shown``: two that the machine sees as they are (others may be hidden by a mount)."""
+    group = _own_group()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind("")  # the kernel picks an abstract name
+        heard.settimeout(PATIENCE_S)
+        environ = {
+            "PATH": os.environ["PATH"],
+            "container": "edge-assistant-test",
+            "NOTIFY_SOCKET": "@" + heard.getsockname()[1:].decode(),
+        }
+        command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--cgroup", "--uts", "--ipc"]
+        command += ["sh", "-c", BOOT, "boot", str(folder), *map(str, shown), SYSTEMD]
+        enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group)]
+        with subprocess.Popen([*enter, *command], env=environ, stdin=subprocess.DEVNULL) as process:
+            try:
+                while "READY" not in parse(heard.recv(4096)):
+                    assert process.poll() is None
+                yield Machine(psutil.Process(process.pid).children()[0].pid)
+            finally:
+                first = psutil.Process(process.pid).children()
+                for child in first:
+                    child.kill()  # with the first process of its space all others end
+                psutil.wait_procs(first, PATIENCE_S)
+                process.kill()
+    for path, _, _ in os.walk(group, topdown=False):
+        os.rmdir(path)
+
+
+def _own_group() -> Path:
+    """A control group below ours: what systemd makes of it is gone with it."""
+    ours = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+    home = next(p for p in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")) if (p / "cgroup.procs").exists())
+    group = home / ours.lstrip("/") / f"edge-assistant-test-{os.getpid()}"
+    group.mkdir()
+    return group
