@@ -50,6 +50,7 @@ exec "$4" --unit=basic.target --log-target=journal
 
 class Machine:
     def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._enter = ["nsenter", "-t", str(pid), "-m", "-p", "-u", "-i", "-C"]
 
     def run(self, *command: str, user: int = 0, **environ: str) -> "subprocess.CompletedProcess[str]":

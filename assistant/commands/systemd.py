@@ -211,10 +211,10 @@ def _fits(place: Place, choice: Choice, needed: Mapping[str, Fence], files: Mapp
     """Raises Refused for what would keep the units from starting."""
     if absent := installation.missing_groups(place, files):
         names = dict.fromkeys(Path(path).name for named in absent.values() for path in named)
+        mend = " && ".join(f"sudo groupadd --system {group}" for group in absent)
         raise Refused(
-            f"this system has no group {' and no group '.join(absent)}, which {', '.join(names)} must belong to for the "
-            f"devices; make it: {' && '.join(f'sudo groupadd --system {group}' for group in absent)}; and see that the "
-            "devices belong to it (ls -l /dev/dri /dev/snd /dev/video*)"
+            f"this system has no group {' and no group '.join(absent)}, through which {', '.join(names)} would reach "
+            f"the devices; {mend}; and see that these belong to it (ls -l /dev/dri /dev/snd /dev/video*)"
         )
     if place.manager == "user":
         return
