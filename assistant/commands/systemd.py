@@ -9,6 +9,7 @@ System units run as the user "assistant" and use ALSA; --user units run in your 
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -159,6 +160,12 @@ FILES = {"same": "installed", "old": "installed, old", "edited": "edited", "abse
 
 def _choice(asked: argparse.Namespace, place: Place, before: Record | None) -> Choice:
     """The options that were given; for the others, what an earlier installation was given."""
+    if any(re.search(r"://[^\s/]*:[^\s/]*@", text) for text in asked.set):
+        raise Failure(
+            "units can be read by everyone: a password belongs into a settings file, "
+            f"{place.settings}/assistant.toml, that only its reader may read (chmod 640, chgrp assistant)",
+            USAGE,
+        )
     old = before.choice if before else Choice(profile="camera-qa", models=str(place.models))
     if asked.profile or asked.board or asked.set:  # they belong together
         old = msgspec.structs.replace(
@@ -274,6 +281,9 @@ def _next(place: Place, choice: Choice, again: bool, started: bool, keys: Sequen
         lines.append(f"Now: systemctl{of_user} {'restart' if again else 'start'} assistant.target")
     if of_user:
         lines.append("To run without being logged in: sudo loginctl enable-linger $USER")
+    else:
+        this = shlex.join([sys.executable, "-m", "assistant"])
+        lines.append(f"Watch it: sudo env ASSISTANT_RUNTIME=/run/assistant {this} tap")
     return [*lines, f"Its log: journalctl{of_user} -u 'assistant-*'"]
 
 

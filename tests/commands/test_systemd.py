@@ -237,6 +237,11 @@ def test_a_user_without_a_manager(
     [
         (["--profile", "demoo"], 78, "did you mean 'demo'?"),
         (["--profile", "demo", "--set", "camera.fsp=3"], 78, "did you mean 'fps'?"),
+        (
+            ["--profile", "demo", "--set", "camera.source.opencv.source=rtsp://a:b@c/1"],
+            2,
+            "units can be read by everyone",
+        ),
         (["--profile", "demo", "--models", "/srv/a$b"], 2, "cannot stand in a systemd unit"),
     ],
 )

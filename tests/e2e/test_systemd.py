@@ -20,6 +20,7 @@ from tests.processes import PATIENCE_S, ROOT
 from tests.servicemanager import Machine
 
 PYTHON = "/opt/my 100% assistant/bin/python"  # a virtual environment in a path as awkward as they come
+AWKWARD = r"""it's 100% of "$HOME" \ C:\\"""  # what a value of a setting may look like
 USER = 4321  # who has a session of his own there
 SESSION = {"XDG_RUNTIME_DIR": f"/run/user/{USER}", "HOME": "/home/tester"}
 
@@ -77,13 +78,16 @@ def ready(bus: Bus, service: str, but: int = 0) -> int:
 
 @pytest.fixture(scope="module")
 def installed(machine: Machine) -> Machine:
-    done = assistant(machine, "systemd", "install", "--profile", "demo", "--now", "--set", "supervisor.watchdog_s=3")
+    sets = ["--set", "supervisor.watchdog_s=3", "--set", f"microphone.device={AWKWARD}"]
+    done = assistant(machine, "systemd", "install", "--profile", "demo", "--models", "/srv/my models", "--now", *sets)
     assert done.returncode == 0, done.stderr
     return machine
 
 
 def test_the_daemon_starts_as_its_own_user_and_answers(installed: Machine) -> None:
     found = status(installed)
+    resolved = json.loads(installed.said("cat", "/run/assistant/settings.json"))
+    assert resolved["microphone"]["device"] == AWKWARD
     assert {row["file"] for row in found.values()} == {"same"}
     assert {row["ActiveState"] for name, row in found.items() if name.startswith("assistant")} == {"active"}
     assert all(f"assistant-{name}.service" in found for name in SERVICES)

@@ -21,7 +21,12 @@ def test_the_wheel_holds_the_demo_outside_the_checkout(tmp_path: Path) -> None:
     quietly(build, tmp_path)
     wheel = next(tmp_path.glob("*.whl"))
     held = zipfile.ZipFile(wheel).namelist()
-    for needed in ("config/demo.toml", "models/pico/model/config.json", "models/manifest.toml"):
+    for needed in (
+        "config/demo.toml",
+        "models/pico/model/config.json",
+        "models/manifest.toml",
+        "systemd/common/unit.conf",
+    ):
         assert f"assistant/shipped/{needed}" in held
     quietly([sys.executable, "-m", "venv", "empty"], tmp_path)
     bin_ = tmp_path / "empty" / "bin"
