@@ -21,6 +21,7 @@ SYSTEMD = next((path for path in ("/usr/lib/systemd/systemd", "/lib/systemd/syst
 
 # $1: an empty folder. Boots no more than a journal: what else this system would start (which sets kernel variables,
 # loads modules, asks a network for the time) is none of ours.
+# Mounts are shared inside, as at a real boot: without that no unit sees its credentials.
 BOOT = """
 set -e
 mount --make-rprivate /
@@ -44,6 +45,7 @@ mkdir root/tmp/old
 pivot_root root root/tmp/old
 cd /
 umount -l /tmp/old
+mount --make-rshared /
 exec "$4" --unit=basic.target --log-target=journal
 """
 

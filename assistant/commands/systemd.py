@@ -76,6 +76,7 @@ def install(asked: argparse.Namespace, place: Place) -> int:
         _call("systemd-sysusers", "/etc/sysusers.d/edge-assistant.conf")
         _call("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/edge-assistant.conf")
     if here:
+        _end(place, [Path(change.path).name for change in changes if change.done == "removed"])
         _systemctl(place, "daemon-reload")
         _systemctl(place, "enable", "assistant.target")
     if here and asked.now:
@@ -136,9 +137,8 @@ def uninstall(asked: argparse.Namespace, place: Place) -> int:
     if here:
         _able(place)
     if here and (asked.force or not installation.edited(installation.states(place, {}, record))):
-        names = [Path(path).name for path in record.files if Path(path).parent == place.units]
         _systemctl(place, "disable", "--now", "assistant.target")
-        _systemctl(place, "stop", *names)
+        _end(place, [Path(path).name for path in record.files if Path(path).parent == place.units])
     changes = installation.uninstall(place, record, asked.force)
     if here:
         _systemctl(place, "daemon-reload")
@@ -237,7 +237,18 @@ def _fits(place: Place, choice: Choice, needed: Mapping[str, Fence], files: Mapp
 
 
 def _systemctl(place: Place, *arguments: str) -> None:
-    _call("systemctl", *(["--user"] if place.manager == "user" else []), *arguments)
+    _call(*_manager(place), *arguments)
+
+
+def _end(place: Place, names: Sequence[str]) -> None:
+    """Stop units that go, and let systemd forget how they ended (of which it may know nothing: no fault)."""
+    if names:
+        _systemctl(place, "stop", *names)
+        subprocess.run([*_manager(place), "reset-failed", *names], capture_output=True)
+
+
+def _manager(place: Place) -> list[str]:
+    return ["systemctl", *(["--user"] if place.manager == "user" else [])]
 
 
 def _call(*command: str) -> None:
@@ -248,9 +259,9 @@ def _call(*command: str) -> None:
 
 def _shown(place: Place, name: str) -> dict[str, str]:
     """What systemd says of a unit; empty without systemd."""
-    command = ["systemctl", *(["--user"] if place.manager == "user" else []), "show", name]
+    command = [*_manager(place), "show", name, *(f"-p{key}" for key in SHOWN)]
     try:
-        done = subprocess.run([*command, *(f"-p{key}" for key in SHOWN)], capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
         return {"ActiveState": "unknown"}
     found = dict(line.partition("=")[::2] for line in done.stdout.splitlines())

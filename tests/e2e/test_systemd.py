@@ -160,6 +160,27 @@ def test_wrong_settings_are_told_and_nothing_starts_until_they_are_mended(instal
     assert {shown(installed, f"assistant-{name}", "ActiveState") for name in SERVICES} == {"active"}
 
 
+def test_a_key_reaches_only_the_service_that_needs_it(installed: Machine) -> None:
+    engine = "dialogue.llm.openai"
+    sets = ["supervisor.services=['dialogue', 'speaker']", "dialogue.llm.engine=openai", f"{engine}.model=m"]
+    sets += [f"{engine}.base_url=http://127.0.0.1:9/v1", f"{engine}.api_key_file=my-key"]
+    options = [part for text in sets for part in ("--set", text)]
+    done = assistant(installed, "systemd", "install", "--profile", "demo", "--now", *options)
+    assert "The key 'my-key' is read from /etc/assistant/credentials/my-key" in done.stdout, done.stderr
+    assert "camera" not in installed.said(
+        "systemctl", "list-units", "--all", "--plain", "assistant-*"
+    )  # no longer wanted
+    dialogue = [shown(installed, "assistant-dialogue", key) for key in ("ActiveState", "ExecMainStatus", "NRestarts")]
+    assert dialogue == ["failed", "243", "0"]
+    installed.write("/etc/assistant/credentials/my-key", "hush")
+    installed.said("chmod", "600", "/etc/assistant/credentials/my-key")
+    installed.said("systemctl", "restart", "assistant.target")
+    assert shown(installed, "assistant-dialogue", "StatusText") == "ready: openai"
+    assert installed.said("find", "/run/credentials", "-name", "my-key", "-user", "assistant") == (
+        "/run/credentials/assistant-dialogue.service/my-key"
+    )
+
+
 def test_what_was_installed_is_removed_and_what_is_the_owners_stays(installed: Machine) -> None:
     installed.write("/etc/assistant/assistant.toml", "[log]\nlevel = 'info'\n")
     done = assistant(installed, "systemd", "uninstall")
