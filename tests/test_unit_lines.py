@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant import installation, paths
+from assistant import paths, unitfiles
 from assistant.commands import main
 from assistant.notify import parse
 from assistant.service import BEAT_S, EXIT_CONFIG
@@ -66,7 +66,7 @@ def launcher(runtime: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Laun
     root = runtime / "a 100% root"
     options = ["--profile", "demo", "--set", f"microphone.device={AWKWARD}"]
     assert main(["systemd", "install", "--user", "--root", str(root), *options]) == 0, capsys.readouterr().err
-    made = Launcher(root / str(installation.Place("user").units).lstrip("/"), runtime)
+    made = Launcher(root / str(unitfiles.Place("user").units).lstrip("/"), runtime)
     yield made
     made.heard.close()
 

@@ -12,21 +12,20 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from assistant import installation
+from assistant import installation, unitfiles
 from assistant.commands import FAILED, OK, UNAVAILABLE, USAGE, Failure, _settings
+from assistant.commands._systemctl import call, end, shown, systemctl
 from assistant.config import Config
 from assistant.core.units import Fence, UnitError
-from assistant.installation import Change, Choice, Place, Record, Refused
+from assistant.installation import Change, Record, Refused
 from assistant.messages import SERVICES
-
-SHOWN = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "StatusText")
+from assistant.unitfiles import Choice, Place
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,21 +65,21 @@ def install(asked: argparse.Namespace, place: Place) -> int:
     _able(place)
     before = installation.recorded(place)
     choice = _choice(asked, place, before)
-    found, services = _load(choice)
-    needed = installation.fences(found, services, choice)
-    files = installation.wanted(place, choice, found, services)
+    found, services = _load(place, choice)
+    needed = unitfiles.fences(found, services, choice)
+    files = unitfiles.wanted(place, choice, found, services)
     _fits(place, choice, needed, files)
     changes = installation.install(place, choice, files, asked.force)
     here = place.root == Path("/")
     if here and place.manager == "system":
-        _call("systemd-sysusers", "/etc/sysusers.d/edge-assistant.conf")
-        _call("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/edge-assistant.conf")
+        call("systemd-sysusers", "/etc/sysusers.d/edge-assistant.conf")
+        call("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/edge-assistant.conf")
     if here:
-        _end(place, [Path(change.path).name for change in changes if change.done == "removed"])
-        _systemctl(place, "daemon-reload")
-        _systemctl(place, "enable", "assistant.target")
+        end(place, [Path(change.path).name for change in changes if change.done == "removed"])
+        systemctl(place, "daemon-reload")
+        systemctl(place, "enable", "assistant.target")
     if here and asked.now:
-        _systemctl(place, "restart", "assistant.target")
+        systemctl(place, "restart", "assistant.target")
     if asked.json:
         print(_json({"ok": True, "profile": choice.profile, "changes": [change._asdict() for change in changes]}))
         return OK
@@ -95,13 +94,13 @@ def status(asked: argparse.Namespace, place: Place) -> int:
     record = installation.recorded(place)
     if record is None:
         raise Failure(f"no units are installed in {place.at(place.units)}; assistant systemd install", FAILED)
-    found, services = _load(record.choice)
-    files = installation.wanted(place, record.choice, found, services)
+    found, services = _load(place, record.choice)
+    files = unitfiles.wanted(place, record.choice, found, services)
     states = installation.states(place, files, record)
     rows = []
     for path, state in states.items():
         name = Path(path).name
-        live = _shown(place, name) if Path(path).parent == place.units and place.root == Path("/") else {}
+        live = shown(place, name) if Path(path).parent == place.units and place.root == Path("/") else {}
         rows.append(
             {
                 "unit": name if live or Path(path).parent == place.units else path,
@@ -137,16 +136,14 @@ def uninstall(asked: argparse.Namespace, place: Place) -> int:
     if here:
         _able(place)
     if here and (asked.force or not installation.edited(installation.states(place, {}, record))):
-        _systemctl(place, "disable", "--now", "assistant.target")
-        _end(place, [Path(path).name for path in record.files if Path(path).parent == place.units])
+        systemctl(place, "disable", "--now", "assistant.target")
+        end(place, [Path(path).name for path in record.files if Path(path).parent == place.units])
     changes = installation.uninstall(place, record, asked.force)
     if here:
-        _systemctl(place, "daemon-reload")
+        systemctl(place, "daemon-reload")
     _tell(changes)
     kept = f"{place.settings} (settings, keys), {record.choice.models} (models)"
-    history = (
-        f" and {installation.HOME} (history), and the user assistant" if place.manager == "system" else ", history"
-    )
+    history = f" and {unitfiles.HOME} (history), and the user assistant" if place.manager == "system" else ", history"
     print(f"Not removed: {kept}{history}.")
     return OK
 
@@ -185,8 +182,10 @@ def _named(profile: str) -> str:
     return str(Path(profile).absolute()) if "/" in profile or profile.endswith(".toml") else profile
 
 
-def _load(choice: Choice) -> tuple[Config, Sequence[str]]:
-    found = _settings.load(argparse.Namespace(profile=choice.profile, board=choice.board, set=list(choice.set)))
+def _load(place: Place, choice: Choice) -> tuple[Config, Sequence[str]]:
+    asked = argparse.Namespace(profile=choice.profile, board=choice.board, set=list(choice.set))
+    with unitfiles.as_the_units(place, choice):
+        found = _settings.load(asked)
     return found, _settings.services(found)
 
 
@@ -225,7 +224,7 @@ def _fits(place: Place, choice: Choice, needed: Mapping[str, Fence], files: Mapp
         )
     if place.manager == "user":
         return
-    for path in installation.read_by_units(place, choice, needed):
+    for path in unitfiles.read_by_units(place, choice, needed):
         if closed := installation.unreadable(place, path):
             raise Refused(
                 f"{path} cannot be read by the user assistant, as {closed} is closed to others; move it (a virtual "
@@ -234,38 +233,6 @@ def _fits(place: Place, choice: Choice, needed: Mapping[str, Fence], files: Mapp
 
 
 # --- doing and telling ---
-
-
-def _systemctl(place: Place, *arguments: str) -> None:
-    _call(*_manager(place), *arguments)
-
-
-def _end(place: Place, names: Sequence[str]) -> None:
-    """Stop units that go, and let systemd forget how they ended (of which it may know nothing: no fault)."""
-    if names:
-        _systemctl(place, "stop", *names)
-        subprocess.run([*_manager(place), "reset-failed", *names], capture_output=True)
-
-
-def _manager(place: Place) -> list[str]:
-    return ["systemctl", *(["--user"] if place.manager == "user" else [])]
-
-
-def _call(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise Refused(f"`{shlex.join(command)}` failed: {' '.join(done.stderr.split()) or done.returncode}")
-
-
-def _shown(place: Place, name: str) -> dict[str, str]:
-    """What systemd says of a unit; empty without systemd."""
-    command = [*_manager(place), "show", name, *(f"-p{key}" for key in SHOWN)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError:
-        return {"ActiveState": "unknown"}
-    found = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
-    return found if done.returncode == 0 else {"ActiveState": "unknown"}
 
 
 def _tell(changes: Sequence[Change]) -> None:

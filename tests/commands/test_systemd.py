@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant import installation, paths
+from assistant import installation, paths, unitfiles
 from assistant.commands import main
 from assistant.messages import SERVICES
 from tests.conftest import need
@@ -62,7 +62,7 @@ def files(root: Path) -> set[str]:
 
 def test_every_service_has_a_unit_and_every_unit_a_service(install: Install) -> None:
     shipped = {path.name for path in paths.shipped("systemd").glob("assistant-*.service")}
-    assert shipped == {installation.unit(name) for name in (*SERVICES, "settings")}
+    assert shipped == {unitfiles.unit(name) for name in (*SERVICES, "settings")}
     assert set(install("--profile", "demo")) == shipped | {"assistant.target", "assistant.slice"}
 
 
@@ -84,7 +84,7 @@ def test_limits_and_watchdog_are_the_supervisors(install: Install) -> None:
 
 def test_the_network_and_the_devices_are_for_those_whose_settings_ask(install: Install) -> None:
     found = install("--profile", "demo")
-    assert all("PrivateNetwork=yes" in found[installation.unit(name)] for name in (*SERVICES, "settings"))
+    assert all("PrivateNetwork=yes" in found[unitfiles.unit(name)] for name in (*SERVICES, "settings"))
     assert not any("DeviceAllow" in text or "SupplementaryGroups" in text for text in found.values())
     found = install("--profile", "camera-qa", "--set", RTSP, "--network", "speaker")
     online = {name for name, text in found.items() if "AF_INET" in text}
@@ -115,7 +115,7 @@ def test_a_path_with_blanks_and_percent_signs_is_quoted(install: Install, tmp_pa
 
 
 def test_a_users_units_name_nothing_that_only_root_may(install: Install) -> None:
-    home = str(installation.Place("user").units)
+    home = str(unitfiles.Place("user").units)
     found = install("--user", "--profile", "camera-qa", folder=home)
     for text in found.values():
         assert not re.search(r"^(User|Group|SupplementaryGroups|DeviceAllow|ProtectHome|PrivateNetwork)=", text, re.M)
@@ -218,6 +218,24 @@ def test_what_the_services_user_cannot_read(root: Path, capsys: pytest.CaptureFi
     assert "BindReadOnlyPaths=-/home/pi/models" in text
 
 
+def test_the_folders_of_who_installs_are_none_of_the_units(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With sudo, models and settings of whoever installs are found; the units will not find them."""
+    monkeypatch.setenv("XDG_DATA_HOME", "/home/an-admin/.local/share")
+    (root / "home/an-admin").mkdir(mode=0o700, parents=True)
+    own = paths.user_settings()[-1]
+    own.parent.mkdir(parents=True)
+    own.write_text("[supervisor]\nservices = ['dialogue']\n")
+    try:
+        assert main(["systemd", "install", "--root", str(root)]) == 0, capsys.readouterr().err
+    finally:
+        own.unlink()
+        own.parent.rmdir()
+    vision = (root / UNITS / "assistant-vision.service").read_text()
+    assert "an-admin" not in vision
+
+
 def test_without_being_root(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     code, said = refused(capsys, "install", "--profile", "demo")
@@ -282,7 +300,7 @@ WIDEST = ["--profile", "camera-qa", "--set", RTSP, *OPENAI, *(f"--network={name}
 def test_systemd_finds_nothing_wrong(
     install: Install, root: Path, tmp_path: Path, user: list[str], options: list[str]
 ) -> None:
-    folder = str(installation.Place("user").units) if user else UNITS
+    folder = str(unitfiles.Place("user").units) if user else UNITS
     found = [str(root / folder.lstrip("/") / name) for name in install(*user, *options, folder=folder)]
     done = analyze(tmp_path, *user, "verify", *found)
     assert (done.returncode, done.stderr) == (0, "")
