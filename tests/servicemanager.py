@@ -8,8 +8,9 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,8 @@ from assistant.notify import parse
 from tests.processes import PATIENCE_S
 
 SYSTEMD = next((path for path in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if Path(path).exists()), "")
+
+LOOK_S = 0.5  # between two looks at whether it still boots
 
 # $1: an empty folder. Boots no more than a journal: what else this system would start (which sets kernel variables,
 # loads modules, asks a network for the time) is none of ours.
@@ -48,6 +51,10 @@ umount -l /tmp/old
 mount --make-rshared /
 exec "$4" --unit=basic.target --log-target=journal
 """
+
+
+class NoBoot(Exception):
+    """This machine's kernel or its keeper does not allow it; the text says what was refused."""
 
 
 class Machine:
@@ -104,11 +111,12 @@ def missing() -> str:
 
 @contextmanager
 def booted(folder: Path, *shown: Path) -> Iterator[Machine]:
-    """``folder``: an empty one; ``shown``: two that the machine sees as they are (others may be hidden by a mount)."""
-    group = _own_group()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+    """``folder``: an empty one; ``shown``: two that the machine sees as they are (others may be hidden by a mount).
+
+    Raises NoBoot."""
+    with _own_group() as group, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind("")  # the kernel picks an abstract name
-        heard.settimeout(PATIENCE_S)
+        heard.settimeout(LOOK_S)
         environ = {
             "PATH": os.environ["PATH"],
             "container": "edge-assistant-test",
@@ -117,25 +125,45 @@ def booted(folder: Path, *shown: Path) -> Iterator[Machine]:
         command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--cgroup", "--uts", "--ipc"]
         command += ["sh", "-c", BOOT, "boot", str(folder), *map(str, shown), SYSTEMD]
         enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group)]
-        with subprocess.Popen([*enter, *command], env=environ, stdin=subprocess.DEVNULL) as process:
+        with (
+            open(folder / "said", "w+") as said,
+            subprocess.Popen([*enter, *command], env=environ, stdin=subprocess.DEVNULL, stderr=said) as process,
+        ):
             try:
-                while "READY" not in parse(heard.recv(4096)):
-                    assert process.poll() is None
+                _await(heard, process, folder / "said")
                 yield Machine(psutil.Process(process.pid).children()[0].pid)
             finally:
-                first = psutil.Process(process.pid).children()
+                first = psutil.Process(process.pid).children() if process.poll() is None else []
                 for child in first:
                     child.kill()  # with the first process of its space all others end
                 psutil.wait_procs(first, PATIENCE_S)
                 process.kill()
-    for path, _, _ in os.walk(group, topdown=False):
-        os.rmdir(path)
 
 
-def _own_group() -> Path:
-    """A control group below ours: what systemd makes of it is gone with it."""
+def _await(heard: socket.socket, process: "subprocess.Popen[bytes]", said: Path) -> None:
+    """Return when it has booted. Raises NoBoot where the way there was refused."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        with suppress(TimeoutError):
+            if "READY" in parse(heard.recv(4096)):
+                return
+        if process.poll() is not None:
+            raise NoBoot(f"a machine that can be divided ({' '.join(said.read_text().split())})")
+    raise AssertionError("systemd never said that it has booted")
+
+
+@contextmanager
+def _own_group() -> Iterator[Path]:
+    """A control group below ours: what systemd makes of it is gone with it. Raises NoBoot."""
     ours = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
     home = next(p for p in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")) if (p / "cgroup.procs").exists())
     group = home / ours.lstrip("/") / f"edge-assistant-test-{os.getpid()}"
-    group.mkdir()
-    return group
+    try:
+        group.mkdir()
+    except OSError as error:
+        raise NoBoot(f"control groups of its own ({error})") from error
+    try:
+        yield group
+    finally:
+        for path, _, _ in os.walk(group, topdown=False):
+            os.rmdir(path)

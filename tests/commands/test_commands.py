@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assistant.commands import COMMANDS, main, overview
+from assistant.lock import Lock
 
 
 def call(*arguments: str, runtime: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
@@ -50,6 +51,16 @@ def test_the_settings_are_handed_over_as_the_supervisor_does(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     refused = call(*resolve, "--runtime", str(tmp_path / "file" / "r"), runtime=runtime)
     assert (refused.returncode, "the settings cannot be written" in refused.stderr) == (69, True), refused.stderr
+
+
+def test_the_settings_of_a_supervisor_are_its_own(tmp_path: Path) -> None:
+    lock = Lock(tmp_path / "supervisor.lock")
+    try:
+        done = call("config", "resolve", "--profile", "demo", "--runtime", str(tmp_path), runtime=tmp_path)
+    finally:
+        lock.release()
+    assert (done.returncode, f"`assistant run` (process {os.getpid()}) uses" in done.stderr) == (69, True), done.stderr
+    assert not (tmp_path / "settings.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from assistant.messages import LIVE, SERVICES, Ask, Heartbeat, ReplyEnded, Turn
 from tests import servicemanager
 from tests.conftest import need
 from tests.processes import PATIENCE_S, ROOT
-from tests.servicemanager import Machine
+from tests.servicemanager import Machine, NoBoot
 
 PYTHON = "/opt/my 100% assistant/bin/python"  # a virtual environment in a path as awkward as they come
 AWKWARD = r"""it's 100% of "$HOME" \ C:\\"""  # what a value of a setting may look like
@@ -29,12 +29,18 @@ SESSION = {"XDG_RUNTIME_DIR": f"/run/user/{USER}", "HOME": "/home/tester"}
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     if why := servicemanager.missing():
         need(why) if why == "systemd" else pytest.skip(f"needs {why}")
-    folder = tmp_path_factory.mktemp("machine")
-    with servicemanager.booted(folder, ROOT, Path(sys.prefix)) as running:
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(
+                servicemanager.booted(tmp_path_factory.mktemp("machine"), ROOT, Path(sys.prefix))
+            )
+        except NoBoot as error:
+            pytest.skip(f"needs {error}")
         home = str(Path(PYTHON).parent.parent)
         running.said(sys.executable, "-m", "venv", "--without-pip", home)
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         running.write(f"{home}/lib/python{version}/site-packages/more.pth", sysconfig.get_path("purelib"))
+        running.run("groupadd", "--system", "render")
         yield running
 
 
@@ -78,7 +84,7 @@ def ready(bus: Bus, service: str, but: int = 0) -> int:
 
 @pytest.fixture(scope="module")
 def installed(machine: Machine) -> Machine:
-    sets = ["--set", "supervisor.watchdog_s=3", "--set", f"microphone.device={AWKWARD}"]
+    sets = ["--set", "supervisor.watchdog_s=4", "--set", f"microphone.device={AWKWARD}"]
     done = assistant(machine, "systemd", "install", "--profile", "demo", "--models", "/srv/my models", "--now", *sets)
     assert done.returncode == 0, done.stderr
     return machine
@@ -141,7 +147,7 @@ def test_one_that_hangs_is_ended_by_the_watchdog(installed: Machine) -> None:
     assert "Fatal Python error: Aborted" in log  # and where it hung
 
 
-def test_wrong_settings_are_told_and_nothing_starts_until_they_are_mended(installed: Machine) -> None:
+def test_wrong_settings_are_told_and_nothing_starts_with_them(installed: Machine) -> None:
     installed.write("/etc/assistant/assistant.toml", "[dialogue]\nlanguag = 'en'\n")
     assert installed.run("systemctl", "restart", "assistant.target").returncode == 0  # it only wants its services
     assert shown(installed, "assistant-settings", "ExecMainStatus") == "78"
@@ -154,10 +160,8 @@ def test_wrong_settings_are_told_and_nothing_starts_until_they_are_mended(instal
     installed.run("systemctl", "restart", "assistant.target")
     vision = [shown(installed, "assistant-vision", key) for key in ("ActiveState", "ExecMainStatus", "NRestarts")]
     assert vision == ["failed", "78", "0"]
-    assert shown(installed, "assistant-speaker", "ActiveState") == "active"
+    assert {shown(installed, f"assistant-{name}", "ActiveState") for name in SERVICES if name != "vision"} == {"active"}
     installed.said("rm", "/etc/assistant/assistant.toml")
-    installed.said("systemctl", "restart", "assistant.target")
-    assert {shown(installed, f"assistant-{name}", "ActiveState") for name in SERVICES} == {"active"}
 
 
 def test_a_key_reaches_only_the_service_that_needs_it(installed: Machine) -> None:
