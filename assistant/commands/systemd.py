@@ -1,6 +1,7 @@
 """Let systemd run the daemon: at boot, each service a unit of its own with only the devices and network that it needs.
 
-install      write the units for this profile and board, and enable them; again: bring them up to date
+install      write the units for this profile and board, and enable them. Again without a profile: bring them up to
+             date, with the options of the last time where they are not given anew
 status       each unit: installed, as this version would install it, running, what it last said
 uninstall    stop and remove what was installed; settings, models and history stay
 
@@ -164,16 +165,14 @@ def _choice(asked: argparse.Namespace, place: Place, before: Record | None) -> C
             USAGE,
         )
     old = before.choice if before else Choice(profile="camera-qa", models=str(place.models))
-    if asked.profile or asked.board or asked.set:  # they belong together
-        old = msgspec.structs.replace(
-            old, profile=asked.profile or old.profile, board=asked.board, set=tuple(asked.set)
-        )
+    if asked.profile:  # a profile that is named begins anew
+        old = Choice(profile=asked.profile, models=old.models)
     return Choice(
         profile=_named(old.profile),
-        board=_named(old.board),
-        set=old.set,
+        board=_named(asked.board or old.board),
+        set=tuple(asked.set or old.set),
         models=str(asked.models.absolute()) if asked.models else old.models,
-        network=tuple(asked.network if asked.network is not None else old.network),
+        network=tuple(asked.network or old.network),
     )
 
 

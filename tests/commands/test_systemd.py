@@ -145,6 +145,18 @@ def test_installing_again_takes_the_same_options_and_says_what_changed(
     assert main(["systemd", "status", "--root", str(root)]) == 0
 
 
+def test_a_profile_that_is_named_begins_anew_and_else_options_stay(install: Install, root: Path) -> None:
+    def choice() -> dict[str, object]:
+        return dict(json.loads((root / "etc/assistant/systemd.json").read_bytes())["choice"])
+
+    install("--profile", "demo", "--set", "log.level=debug", "--network", "camera", "--models", "/srv/m")
+    install("--network", "speaker")
+    kept = {"profile": "demo", "board": "", "set": ["log.level=debug"], "models": "/srv/m"}
+    assert choice() == {**kept, "network": ["speaker"]}
+    install("--profile", "demo")
+    assert choice() == {**kept, "set": [], "network": []}
+
+
 def test_a_unit_that_was_edited_is_not_lost(install: Install, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     install("--profile", "demo")
     camera = root / UNITS / "assistant-camera.service"
