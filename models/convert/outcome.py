@@ -42,6 +42,9 @@ def ended(name: str, work: Callable[[], int]) -> int:
     except Stopped as error:
         print(f"{name}: {error}", file=sys.stderr)
         return error.code
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"{name}: {error.filename or 'writing'}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 

@@ -38,7 +38,7 @@ PACKAGES = ("rknn-toolkit2", "onnx", "onnxruntime", "numpy")
 
 
 def convert(options: VisionOptions, say: Say = say) -> Report:
-    """Convert, compare, write the model and its report. Raises Stopped; then nothing lies at ``out``.
+    """Convert, compare, write the model and its report. Raises Stopped, OSError; then ``out`` is as it was before.
 
     A result that is not close enough is kept, and its report says so: the caller decides by ``report.below``.
     """
@@ -65,19 +65,15 @@ def convert(options: VisionOptions, say: Say = say) -> Report:
             values = [_calibrated(one, options) for one in pictures.framed(calibration, *frame, options.padding)]
             job["build"]["dataset"] = str(pictures.calibration(folder / "calibration", values))
         _save(folder / "pictures.npz", {f"{n:05}": _fed(one, options) for n, one in enumerate(frames)})
-        log = folder / "toolkit.log"
-        try:
-            child.work("models.convert.rknn_worker", job, folder, log, say)
-        except Stopped:
-            _keep(log, options.out)
-            raise
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        log = options.out.with_name(options.out.name + ".log")  # stays, also of a conversion that failed
+        log.unlink(missing_ok=True)
+        child.work("models.convert.rknn_worker", job, folder, log, say)
         found_outputs = [_loaded(folder / f"simulated-{number:05}.npz") for number in range(len(frames))]
         try:
             figures = compare.compare(seen.outputs, wanted, found_outputs)
         except ValueError as error:
             raise Stopped(f"{options.onnx}: {error}") from error
-        _keep(log, options.out)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
         half = options.out.with_name(options.out.name + ".part")
         shutil.move(job["export"], half)
         half.replace(options.out)
@@ -247,13 +243,6 @@ def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def _loaded(path: Path) -> list[NDArray[Any]]:
     with np.load(path) as archive:
         return [archive[f"arr_{number}"] for number in range(len(archive.files))]
-
-
-def _keep(log: Path, out: Path) -> None:
-    """What the toolkit printed stays beside the model, also of a conversion that failed."""
-    if log.is_file():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(log, out.with_name(out.name + ".log"))
 
 
 def _options(options: VisionOptions, calibrated: int) -> dict[str, Any]:
