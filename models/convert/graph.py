@@ -49,7 +49,9 @@ def inspect(path: Path, pixels: str = "") -> Graph:
         raise Refused(f"{path} cannot be read as ONNX ({str(error).splitlines()[0][:200]})") from error
     made = {initializer.name for initializer in model.graph.initializer}
     inputs = [_input(value) for value in model.graph.input if value.name not in made]
-    seen = [one for one in inputs if (one.name == pixels if pixels else len(one.shape) in (4, 5))]
+    wide = [one for one in inputs if len(one.shape) in (4, 5)]
+    coloured = [one for one in wide if one.shape[-3] == 3] or wide  # a mask over the picture has no colours
+    seen = [one for one in inputs if one.name == pixels] if pixels else coloured
     if len(seen) != 1:
         listed = ", ".join(f"{one.name} {one.shape}" for one in inputs) or "nothing"
         raise Refused(f"{path} takes {listed}; name the one that takes the picture with --input")
