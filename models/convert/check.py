@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.convert import child, compare, report, rknn_vision
+from models.convert import child, compare, report, rknn_convert
 from models.convert.outcome import FAILED, OK, Missing, Stopped, ended, say, unfit
 from models.convert.vision_options import DTYPES, SOCS, Dtype, Soc, VisionOptions
 from models.pico import scene
@@ -46,7 +46,7 @@ def run(out: Path, socs: Sequence[Soc]) -> int:
     for soc, dtype in itertools.product(socs, DTYPES):
         name = f"pico_{dtype}_{soc}"
         try:
-            made = rknn_vision.convert(options(soc, dtype, out / f"{name}.rknn", calibration, compared))
+            made = rknn_convert.convert(options(soc, dtype, out / f"{name}.rknn", calibration, compared))
         except Missing:
             raise
         except Stopped as error:
