@@ -112,10 +112,12 @@ def constants(graph: Graph, given: Mapping[str, list[float]]) -> dict[str, NDArr
 def prepare(graph: Graph, target: Path, frame: tuple[int, int], fixed: Mapping[str, NDArray[Any]]) -> list[str]:
     """Write the graph as the toolkit is to have it; returns a sentence for each thing that was changed.
 
-    The new graph takes one input, the picture [1, 3, height, width]. Raises Refused for one that cannot be folded.
+    The new graph takes one input, the picture [1, 3, height, width]. Files are left beside it, up to three times its
+    size. Raises Refused for one that cannot be folded.
     """
     import onnx
 
+    beside = graph.bytes > LIMIT
     model = onnx.load(str(graph.path))
     notes = [
         *rewrite.bake(model, fixed),
@@ -123,12 +125,12 @@ def prepare(graph: Graph, target: Path, frame: tuple[int, int], fixed: Mapping[s
         *rewrite.float_weights(model),
     ]
     try:
-        model = rewrite.folded(model, target)
+        model = rewrite.folded(model, target.parent, beside)
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         raise Refused(f"onnxruntime cannot run {graph.path}: {str(error).splitlines()[0][:300]}") from error
     notes += [*rewrite.pads_as_concat(model), *rewrite.near_maximum(model)]
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(target))
+    rewrite.save(model, target, beside)
+    onnx.checker.check_model(str(target), full_check=True)
     return notes
 
 

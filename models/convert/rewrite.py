@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+INLINE = 1024  # bytes: smaller constants stay in the graph, where shapes must be
 SLACK = 0.05  # half precision tells values of 16 … 32 apart by 0.016; class scores that are nearer than this are a tie
 
 
@@ -68,21 +69,42 @@ def float_weights(model: Any) -> list[str]:
     return [f"{count} weights stored as integers became floats"] if count else []
 
 
-def folded(model: Any, scratch: Path) -> Any:
-    """The same graph with everything computed that depends on no picture, by onnxruntime; ``scratch`` is written."""
+def folded(model: Any, folder: Path, beside: bool) -> Any:
+    """The same graph with everything computed that depends on no picture, by onnxruntime; ``model`` is spent.
+
+    ``folder`` is written. ``beside``: weights go through files of their own, for graphs that no one file can hold.
+    """
     import onnx
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # standard operators only
-    options.optimized_model_filepath = str(scratch)
+    options.optimized_model_filepath = str(folder / "folded.onnx")
     options.log_severity_level = 3
-    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found = onnx.load(str(scratch))
+    if beside:
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "folded.data")
+        options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", str(INLINE))
+    save(model, folder / "baked.onnx", beside)
+    onnxruntime.InferenceSession(str(folder / "baked.onnx"), options, providers=["CPUExecutionProvider"])
+    onnx.shape_inference.infer_shapes_path(str(folder / "folded.onnx"), str(folder / "inferred.onnx"), data_prop=True)
+    found = onnx.load(str(folder / "inferred.onnx"))
     used = {node.domain for node in found.graph.node} | {""}
     for one in [one for one in found.opset_import if one.domain not in used]:
         found.opset_import.remove(one)
-    return onnx.shape_inference.infer_shapes(found, data_prop=True)
+    return found
+
+
+def save(model: Any, path: Path, beside: bool) -> None:
+    """Write a graph, its weights in a file beside it where asked; ``model`` is spent then."""
+    import onnx
+
+    onnx.save(
+        model,
+        str(path),
+        save_as_external_data=beside,
+        location=f"{path.stem}.data" if beside else None,
+        size_threshold=INLINE,
+    )
 
 
 def pads_as_concat(model: Any) -> list[str]:

@@ -129,20 +129,10 @@ def _job(
     }
     if options.dtype == "int8":
         job["build"]["auto_hybrid"] = options.auto_hybrid
-    if seen.bytes <= graph.LIMIT:
-        changes = graph.prepare(seen, folder / "prepared.onnx", frame, fixed)
-        job["load"] = {"model": str(folder / "prepared.onnx")}
-        return job, changes
-    if fixed:
-        _save(folder / "constants.npz", fixed)
-    shapes = {seen.pixels.name: [1] * (len(seen.pixels.shape) - 3) + [3, *frame]}
-    shapes |= {name: list(values.shape) for name, values in fixed.items()}
-    job["load"] = {
-        "model": str(seen.path.resolve()),
-        "inputs": list(shapes),
-        "input_size_list": list(shapes.values()),
-    }
-    return job, ["nothing: the graph is larger than one ONNX file can be (2 GiB), so the toolkit has it as it came"]
+    (folder / "graph").mkdir()
+    changes = graph.prepare(seen, folder / "graph" / "prepared.onnx", frame, fixed)
+    job["load"] = {"model": str(folder / "graph" / "prepared.onnx")}
+    return job, changes
 
 
 def _reference(

@@ -41,7 +41,7 @@ def _convert(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     stage(folder, "configuring")
     must(rknn.config(**job["config"]), "take these options")
     stage(folder, "loading the graph")
-    must(rknn.load_onnx(**(job["load"] | _initial(folder, job["load"]))), "load the graph")
+    must(rknn.load_onnx(**job["load"]), "load the graph")
     stage(folder, "building, the longest part")
     must(rknn.build(**job["build"]), "build the model")
     stage(folder, "writing the model")
@@ -58,15 +58,6 @@ def _convert(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         np.savez(folder / f"simulated-{number:05}.npz", *outputs)
     rknn.release()
     return {"pictures": len(fed)}
-
-
-def _initial(folder: Path, load: dict[str, Any]) -> dict[str, Any]:
-    """Constant inputs of a graph that is given to the toolkit as it came; they lie in a file, being arrays."""
-    if not (folder / "constants.npz").is_file():
-        return {}
-    with np.load(folder / "constants.npz") as archive:
-        values = {name: archive[name] for name in archive.files}
-    return {"input_initial_val": [values.get(name) for name in load["inputs"]]}
 
 
 if __name__ == "__main__":

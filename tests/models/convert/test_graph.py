@@ -25,8 +25,14 @@ def picture(seed: int = 1) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(size=(1, 3, EDGE, EDGE)).astype(np.float32)
 
 
-def test_prepared_graph_computes_the_same_with_operators_the_toolkit_gets_right(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+def test_prepared_graph_computes_the_same_with_operators_the_toolkit_gets_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: bool
+) -> None:
+    """Also one whose weights would not fit into one file with it."""
     before, after = encoder(tmp_path / "a.onnx"), tmp_path / "b.onnx"
+    if beside:
+        monkeypatch.setattr(graph, "LIMIT", 0)
     seen = graph.inspect(before)
     notes = graph.prepare(seen, after, graph.size(seen, None), {})
     for seed in range(5):
@@ -35,6 +41,8 @@ def test_prepared_graph_computes_the_same_with_operators_the_toolkit_gets_right(
     operators = {node.op_type for node in onnx.load(str(after)).graph.node}
     assert not operators & {"DequantizeLinear", "Pad", "GreaterOrEqual"}
     assert len(notes) == 4
+    assert (tmp_path / "b.data").is_file() == beside
+    assert graph.inspect(after).bytes > (tmp_path / "a.onnx").stat().st_size
     assert {domain.domain for domain in onnx.load(str(after)).opset_import} == {""}
 
 
