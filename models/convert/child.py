@@ -24,6 +24,7 @@ TRIES = 2
 AGAIN = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 ROOT = Path(__file__).resolve().parents[2]
 ERROR = re.compile(r"^\S*(?:E\b|ERROR\b|\w*(?:Error|Exception)\b:)")  # how both toolkits and Python begin such a line
+HARMLESS = ("Unkown op target: 0",)  # rknn-toolkit2 2.5.0 prints it for models that are right
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -102,7 +103,7 @@ def stage(folder: Path, name: str) -> None:
 def last_words(log: Path) -> str:
     """The last error line that a toolkit printed, for a sentence; else where to look."""
     lines = COLOURS.sub("", log.read_text(errors="replace")).replace("\r", "\n").splitlines()
-    errors = [line.strip() for line in lines if ERROR.match(line)]
+    errors = [line.strip() for line in lines if ERROR.match(line) and not line.rstrip().endswith(HARMLESS)]
     return f"it said: {errors[-1][:300]} ({log})" if errors else f"{log} shows what it printed"
 
 

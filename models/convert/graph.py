@@ -18,6 +18,7 @@ from models.convert.outcome import Refused
 
 LIMIT = 2**31 - 1  # bytes: protobuf's, and so what one ONNX file can hold; larger ones keep weights beside it
 FLOAT = 1  # onnx.TensorProto.FLOAT
+STANDARD = ("", "ai.onnx")
 INTEGER = ("QuantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul")
 
 
@@ -59,12 +60,18 @@ def inspect(path: Path, pixels: str = "") -> Graph:
         raise Refused(f"{path}: {seen[0].name} is {seen[0].shape}; a picture comes as [1, 3, height, width]")
     if seen[0].element != FLOAT:
         raise Refused(f"{path}: {seen[0].name} is not float32; convert the float32 export of this model")
+    strange = sorted({f"{node.domain}.{node.op_type}" for node in model.graph.node if node.domain not in STANDARD})
+    if strange:
+        raise Refused(
+            f"{path} has operators that are not ONNX's own ({', '.join(strange[:3])}), which the toolkit does not "
+            "know; take the model's plain export, before any optimiser"
+        )
     return Graph(
         path,
         seen[0],
         [one for one in inputs if one is not seen[0]],
         [value.name for value in model.graph.output],
-        max((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), default=0),
+        max((one.version for one in model.opset_import if one.domain in STANDARD), default=0),
         frozenset(node.op_type for node in model.graph.node),
         path.stat().st_size + sum(_beside(path, initializer) for initializer in model.graph.initializer),
     )

@@ -147,6 +147,9 @@ def test_what_is_no_encoder_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="--input"):
         graph.inspect(two)
     assert [value.name for value in graph.inspect(two, "two").others] == ["one"]
+    fast = [helper.make_node("FastGelu", ["pixels"], ["out"], domain="com.microsoft")]
+    with pytest.raises(Refused, match=r"com\.microsoft\.FastGelu.*plain export"):
+        graph.inspect(save(tmp_path / "fast.onnx", fast, {"pixels": [1, 3, 8, 8]}, {}))
     grey = save(tmp_path / "grey.onnx", [helper.make_node("Abs", ["one"], ["out"])], {"one": [1, 1, 8, 8]}, {})
     with pytest.raises(Refused, match=r"\[1, 3, height, width\]"):
         graph.inspect(grey)
