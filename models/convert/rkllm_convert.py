@@ -179,10 +179,10 @@ def _job(options: LlmOptions, plan: Plan, checks: Checks, export: Path) -> dict[
 
 
 def _settings(options: LlmOptions) -> dict[str, Any]:
-    """What pipelines/llm/rkllm.py is to be told of this model."""
-    context = options.max_context
-    found = {"engine": "rkllm", "model": options.out.name, "soc": options.soc, "context_limit": context}
-    return found | {"context": min(context, 4096)}
+    """What the daemon is to be told of this model, by the names that its settings have (pipelines/llm/rkllm.py)."""
+    most = options.max_context
+    found = {"model": options.out.name, "soc": options.soc, "context_limit": most, "context": min(most, 4096)}
+    return {"dialogue.llm.engine": "rkllm"} | {f"dialogue.llm.rkllm.{name}": value for name, value in found.items()}
 
 
 def _log(out: Path) -> Path:

@@ -18,6 +18,8 @@ from models.convert.outcome import FAILED, OK, ended, say
 from models.convert.rknn_convert import convert
 from models.convert.vision_options import BOUNDS, PRESETS, VisionOptions
 
+NOT_PLAIN = ("mean_std", "mean", "std", "constant", "op_target", "disable_rule")
+
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -46,6 +48,8 @@ def arguments() -> argparse.ArgumentParser:
     add("--constant", type=_constant, action="append", default=[], metavar="NAME=V,V", help="an input that is fixed")
     add("--algorithm", choices=vision_options.ALGORITHMS, default="normal", help="int8: how ranges are found")
     add("--auto-hybrid", action="store_true", help="int8: the toolkit leaves layers that lose too much in fp16")
+    add("--op-target", type=_target, action="append", default=[], metavar="NODE=cpu", help="where a node is computed")
+    add("--disable-rule", action="append", default=[], metavar="NAME", help="of the toolkit's optimiser")
     add("--optimization-level", type=int, default=3, metavar="0-3")
     add("--bound", type=float, default=0.0, metavar="COSINE", help=f"lowest that is accepted ({BOUNDS})")
     add("--force", action="store_true", help="replace what is at --out")
@@ -55,8 +59,15 @@ def arguments() -> argparse.ArgumentParser:
 def main(given: Sequence[str] | None = None) -> int:
     asked = arguments().parse_args(given)
     mean, std = PRESETS[asked.mean_std]
-    plain = {name: value for name, value in vars(asked).items() if name not in ("mean_std", "mean", "std", "constant")}
-    options = VisionOptions(**plain, mean=asked.mean or mean, std=asked.std or std, constants=dict(asked.constant))
+    plain = {name: value for name, value in vars(asked).items() if name not in NOT_PLAIN}
+    options = VisionOptions(
+        **plain,
+        mean=asked.mean or mean,
+        std=asked.std or std,
+        constants=dict(asked.constant),
+        op_target=dict(asked.op_target),
+        disable_rules=asked.disable_rule,
+    )
 
     def work() -> int:
         made = convert(options)
@@ -83,6 +94,13 @@ def _colour(text: str) -> tuple[int, int, int]:
 def _size(text: str) -> tuple[int, int]:
     height, _, width = text.partition("x")
     return int(height), int(width or height)
+
+
+def _target(text: str) -> tuple[str, str]:
+    node, _, where = text.rpartition("=")
+    if not node or where not in ("cpu", "gpu", "npu"):
+        raise ValueError(text)
+    return node, where
 
 
 def _constant(text: str) -> tuple[str, list[float]]:

@@ -46,6 +46,8 @@ class VisionOptions(msgspec.Struct, frozen=True, kw_only=True):
     constants: dict[str, list[float]] = {}
     algorithm: Literal["normal", "mmse", "kl_divergence"] = "normal"
     auto_hybrid: bool = False
+    op_target: dict[str, str] = {}  # node -> cpu, gpu or npu, where the NPU does it wrongly
+    disable_rules: list[str] = []  # of the toolkit's optimiser
     optimization_level: int = 3
     bound: float = 0.0
     force: bool = False
@@ -88,6 +90,10 @@ def thinned(count: int, limit: int) -> list[int]:
 def config(options: VisionOptions) -> dict[str, object]:
     """Arguments of RKNN.config, 2.5.0. Without quantization no quantized_dtype is named: the default is not used."""
     found: dict[str, object] = {"target_platform": options.soc, "optimization_level": options.optimization_level}
+    if options.op_target:
+        found["op_target"] = options.op_target
+    if options.disable_rules:
+        found["disable_rules"] = options.disable_rules
     if options.normalise == "model":
         found |= {"mean_values": [list(options.mean)], "std_values": [list(options.std)]}
     if options.dtype == "int8":
@@ -96,9 +102,8 @@ def config(options: VisionOptions) -> dict[str, object]:
 
 
 def settings(options: VisionOptions, frame: tuple[int, int]) -> dict[str, object]:
-    """What pipelines/vision/rknn.py is to be told of this model."""
+    """What the daemon is to be told of this model, by the names that its settings have (pipelines/vision/rknn.py)."""
     found: dict[str, object] = {
-        "engine": "rknn",
         "model": options.out.name,
         "soc": options.soc,
         "size": frame[0],
@@ -108,4 +113,4 @@ def settings(options: VisionOptions, frame: tuple[int, int]) -> dict[str, object
     }
     if options.normalise == "application":
         found |= {"mean": list(options.mean), "std": list(options.std)}
-    return found
+    return {"vision.encoder.engine": "rknn"} | {f"vision.encoder.rknn.{name}": value for name, value in found.items()}

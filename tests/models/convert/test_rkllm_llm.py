@@ -12,6 +12,7 @@ from models.convert import rkllm_convert, rkllm_llm
 from models.convert.rkllm_options import LlmOptions
 from models.convert.rkllm_source import Source
 from tests.models.convert import llms
+from tests.models.convert.daemon import taken
 
 STAND_IN = Path(__file__).parent / "stand_in"
 Calls = Callable[[], list[dict[str, Any]]]
@@ -50,20 +51,17 @@ def test_a_folder(tmp_path: Path, calls: Calls, capsys: pytest.CaptureFixture[st
     assert export["method"] == "export_rkllm"
     said = report(tmp_path)
     assert (said["soc"], said["dtype"], said["model"]["bytes"]) == ("rk3576", "w4a16", 21)
-    assert said["settings"]["context_limit"] == 8192
+    assert said["settings"]["dialogue.llm.rkllm.context_limit"] == 8192
     assert said["options"]["calibrated_on"] == build["samples"]
     assert any("takes hours" in one for one in said["warnings"])
     assert "llm.rkllm: rkllm for rk3576, w4a16" in capsys.readouterr().out
 
 
-def test_settings_are_what_the_engine_takes(tmp_path: Path, calls: Calls) -> None:
-    import msgspec
-
-    from pipelines.llm.rkllm import Options
-
+def test_settings_are_what_the_daemon_takes(tmp_path: Path, calls: Calls) -> None:
     assert convert(tmp_path, "--max-context", "2048") == 0
-    taken = msgspec.convert({n: v for n, v in report(tmp_path)["settings"].items() if n != "engine"}, Options)
-    assert (taken.context, taken.context_limit, taken.soc) == (2048, 2048, "rk3588")
+    said = report(tmp_path)["settings"]
+    assert (said["dialogue.llm.rkllm.context"], said["dialogue.llm.rkllm.context_limit"]) == (2048, 2048)
+    assert taken(said) == 0
 
 
 def test_everything_that_can_be_asked_reaches_the_toolkit(tmp_path: Path, calls: Calls) -> None:

@@ -49,11 +49,12 @@ def report(tmp_path: Path) -> Any:
 
 
 def test_fp16(tmp_path: Path, run: Run, toolkit: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--soc", "rk3576") == 0
+    assert run("--soc", "rk3576", "--op-target", "/a=b/Conv=cpu", "--disable-rule", "one") == 0
     said = report(tmp_path)
     assert (said["soc"], said["dtype"], said["model"]["bytes"]) == ("rk3576", "fp16", 31)
     assert said["figures"][0]["cosine"] == pytest.approx(1.0)
-    assert said["settings"]["size"] == EDGE
+    assert said["settings"]["vision.encoder.rknn.size"] == EDGE
+    assert (said["options"]["op_target"], said["options"]["disable_rules"]) == ({"/a=b/Conv": "cpu"}, ["one"])
     assert (tmp_path / "a space" / "out" / "vision.rknn").read_bytes().endswith(b"rk3576")
     assert "vision.rknn: rknn for rk3576, fp16" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "a space" / "out").iterdir()) == [
@@ -154,3 +155,15 @@ def test_a_graph_that_computes_in_integers_is_refused_for_int8(
     given = [str(model), "--out", str(tmp_path / "q.rknn"), "--pictures", str(tmp_path / "p.png")]
     assert rknn_vision.main([*given, "--dtype", "int8", "--calibration", str(tmp_path / "p.png")]) == 2
     assert "QuantizeLinear" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "more",
+    [("--op-target", "conv=tpu"), ("--mean", "1,2"), ("--padding", "0,0,256"), ("--size", "x"), ("--constant", "a=b")],
+)
+def test_a_value_that_cannot_be_is_refused_by_its_option(
+    run: Run, capsys: pytest.CaptureFixture[str], more: tuple[str, str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(*more)
+    assert f"argument {more[0]}: invalid" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from models.convert import vision_options
 from models.convert.outcome import Refused, unfit
 from models.convert.vision_options import VisionOptions
+from tests.models.convert.daemon import taken
 
 
 def options(**changed: Any) -> VisionOptions:
@@ -46,25 +47,29 @@ def test_what_is_there_is_replaced_only_when_told(tmp_path: Path) -> None:
 def test_mean_and_std_are_in_one_place_only() -> None:
     inside = options(mean=(1.0, 2.0, 3.0))
     assert vision_options.config(inside)["mean_values"] == [[1.0, 2.0, 3.0]]
-    assert vision_options.settings(inside, (448, 448))["normalise"] is False
+    assert vision_options.settings(inside, (448, 448))["vision.encoder.rknn.normalise"] is False
     outside = options(mean=(1.0, 2.0, 3.0), normalise="application")
     assert "mean_values" not in vision_options.config(outside)
-    assert vision_options.settings(outside, (448, 448))["mean"] == [1.0, 2.0, 3.0]
+    assert vision_options.settings(outside, (448, 448))["vision.encoder.rknn.mean"] == [1.0, 2.0, 3.0]
 
 
-def test_settings_are_what_the_engine_takes() -> None:
-    import msgspec
-
-    from pipelines.vision.rknn import Options
-
+def test_settings_are_what_the_daemon_takes(capsys: pytest.CaptureFixture[str]) -> None:
     said = vision_options.settings(options(normalise="application"), (448, 448))
-    taken = msgspec.convert({name: value for name, value in said.items() if name != "engine"}, Options)
-    assert (taken.size, taken.normalise, taken.model) == (448, True, "a.rknn")
+    assert said["vision.encoder.rknn.size"] == 448
+    assert taken(said) == 0
+    assert taken(said | {"vision.encoder.rknn.sise": 448}) != 0
+    assert "sise" in capsys.readouterr().err
 
 
 def test_int8_alone_names_a_quantized_type() -> None:
     assert "quantized_dtype" not in vision_options.config(options())
     assert vision_options.config(options(dtype="int8", calibration=Path("c")))["quantized_dtype"] == "w8a8"
+
+
+def test_what_a_family_needs_besides_reaches_the_toolkit() -> None:
+    said = vision_options.config(options(op_target={"/a/Conv": "cpu"}, disable_rules=["one_rule"]))
+    assert (said["op_target"], said["disable_rules"]) == ({"/a/Conv": "cpu"}, ["one_rule"])
+    assert not {"op_target", "disable_rules"} & set(vision_options.config(options()))
 
 
 @pytest.mark.parametrize(("count", "limit", "taken"), [(3, 5, [0, 1, 2]), (10, 5, [0, 2, 4, 6, 8]), (7, 3, [0, 2, 4])])

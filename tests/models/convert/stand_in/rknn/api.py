@@ -16,6 +16,7 @@ import onnxruntime
 CONFIG = {
     "mean_values", "std_values", "quantized_dtype", "quantized_algorithm", "quantized_method", "target_platform",
     "optimization_level", "float_dtype", "quant_img_RGB2BGR", "single_core_mode", "dynamic_input", "op_target",
+    "disable_rules",  # among **kwargs of 2.5.0; rknn-llm 1.3.0, export_vision_rknn.py
 }  # fmt: skip
 
 
