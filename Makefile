@@ -56,7 +56,8 @@ convert-check: .venv-convert/.done ## convert pico's encoder for the NPU and com
 .venv-convert/.done: models/convert/requirements.txt
 	$(PYTHON) -c 'import sys; from models.convert.outcome import unfit; sys.exit(unfit() or 0)'
 	$(PYTHON) -m venv .venv-convert
-	.venv-convert/bin/python -m pip install --quiet --retries 10 --prefer-binary -r models/convert/requirements.txt
+	@.venv-convert/bin/python -m pip install --quiet --retries 10 --prefer-binary -r models/convert/requirements.txt || \
+		{ echo "rknn-toolkit2 cannot be installed, pip says why above; it takes the package index and 6 GB of disk" >&2; exit 1; }
 	@touch $@
 
 clean: ## remove what was built
