@@ -37,7 +37,8 @@ class Graph(NamedTuple):
     outputs: list[str]
     opset: int
     operators: frozenset[str]
-    bytes: int  # with the weights that lie beside it
+    beside: list[Path]  # files of weights
+    bytes: int  # with those
 
 
 def inspect(path: Path, pixels: str = "") -> Graph:
@@ -66,6 +67,9 @@ def inspect(path: Path, pixels: str = "") -> Graph:
             f"{path} has operators that are not ONNX's own ({', '.join(strange[:3])}), which the toolkit does not "
             "know; take the model's plain export, before any optimiser"
         )
+    beside = sorted({path.parent / name for one in model.graph.initializer if (name := _location(one))})
+    if lacking := [one for one in beside if not one.is_file()]:
+        raise Refused(f"the weights of {path} lie in {lacking[0].name}, which is not beside it; get it too")
     return Graph(
         path,
         seen[0],
@@ -73,7 +77,8 @@ def inspect(path: Path, pixels: str = "") -> Graph:
         [value.name for value in model.graph.output],
         max((one.version for one in model.opset_import if one.domain in STANDARD), default=0),
         frozenset(node.op_type for node in model.graph.node),
-        path.stat().st_size + sum(_beside(path, initializer) for initializer in model.graph.initializer),
+        beside,
+        path.stat().st_size + sum(one.stat().st_size for one in beside),
     )
 
 
@@ -155,7 +160,6 @@ def _names(known: Mapping[str, Input]) -> str:
     return ", ".join(f"{name} {one.shape}" for name, one in known.items()) or "none"
 
 
-def _beside(path: Path, initializer: Any) -> int:
-    """Bytes of a weight that lies in a file beside the graph."""
-    said = {entry.key: entry.value for entry in initializer.external_data}
-    return int(said.get("length", "0") or 0) if "location" in said else 0
+def _location(initializer: Any) -> str:
+    """The file in which a weight lies; empty for one that lies in the graph."""
+    return next((str(entry.value) for entry in initializer.external_data if entry.key == "location"), "")

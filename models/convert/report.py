@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -79,6 +80,18 @@ def write(report: Report, beside: Path) -> tuple[Path, Path]:
     machine.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     readable.write_text(text(report))
     return machine, readable
+
+
+def place(one: Path, target: Path) -> None:
+    """Move a file to where it is wanted; what was there stays until all of it has come. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    half = target.with_name(target.name + ".part")
+    try:
+        shutil.move(one, half)
+    except OSError:
+        half.unlink(missing_ok=True)  # a disk that is full has room again
+        raise
+    half.replace(target)
 
 
 def text(report: Report) -> str:

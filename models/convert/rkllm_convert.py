@@ -106,7 +106,7 @@ def update(model: Path, out: Path, force: bool, say: Say = say) -> Path:
         new = next((one for one in left if report.source(one).sha256 != before), None)
         if new is None:
             raise Stopped(f"the toolkit says that it updated {model}, but left nothing new; it may be new enough")
-        _move(new, out)
+        report.place(new, out)
     return out
 
 
@@ -199,17 +199,6 @@ def _take(exported: Path, out: Path, log: Path) -> list[str]:
         raise Stopped(f"the toolkit says that it wrote the model, but there is none; {child.last_words(log)}")
     others = sorted(one for one in exported.iterdir() if one.name != out.name)
     for one in others:
-        _move(one, out.parent / one.name)
-    _move(exported / out.name, out)
+        report.place(one, out.parent / one.name)
+    report.place(exported / out.name, out)
     return [one.name for one in others]
-
-
-def _move(one: Path, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    half = out.with_name(out.name + ".part")
-    try:
-        shutil.move(one, half)
-    except OSError:
-        half.unlink(missing_ok=True)  # a disk that is full has room again
-        raise
-    half.replace(out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ PACKAGES = ("rknn-toolkit2", "onnx", "onnxruntime", "numpy")
 def convert(options: VisionOptions, say: Say = say) -> Report:
     """Convert, compare, write the model and its report. Raises Stopped, OSError; then ``out`` is as it was before.
 
-    A result that is not close enough is kept, and its report says so: the caller decides by ``report.below``.
+    A result that is not close enough is kept, and its report says so: the caller decides by ``compare.below``.
     """
     started = time.monotonic()
     warnings = vision_options.check(options)
@@ -65,15 +64,12 @@ def convert(options: VisionOptions, say: Say = say) -> Report:
             figures = compare.compare(seen.outputs, wanted, found_outputs)
         except ValueError as error:
             raise Stopped(f"{options.onnx}: {error}") from error
-        half = options.out.with_name(options.out.name + ".part")
-        shutil.move(job["export"], half)
-        half.replace(options.out)
-    sources = [report.source(options.onnx)]
+        report.place(Path(job["export"]), options.out)
     made = Report(
         kind="rknn",
         made_at=report.now(),
         model=report.source(options.out),
-        sources=sources,
+        sources=[report.source(one) for one in (options.onnx, *seen.beside)],
         soc=options.soc,
         dtype=options.dtype,
         options=_options(options, len(calibration)),

@@ -42,8 +42,14 @@ def test_prepared_graph_computes_the_same_with_operators_the_toolkit_gets_right(
     assert not operators & {"DequantizeLinear", "Pad", "GreaterOrEqual"}
     assert len(notes) == 4
     assert (tmp_path / "b.data").is_file() == beside
-    assert graph.inspect(after).bytes > (tmp_path / "a.onnx").stat().st_size
+    found = graph.inspect(after)
+    assert found.bytes > (tmp_path / "a.onnx").stat().st_size
+    assert found.beside == ([tmp_path / "b.data"] if beside else [])
     assert {domain.domain for domain in onnx.load(str(after)).opset_import} == {""}
+    if beside:
+        (tmp_path / "b.data").unlink()
+        with pytest.raises(Refused, match=r"lie in b\.data, which is not beside it"):
+            graph.inspect(after)
 
 
 def test_picture_with_an_axis_for_pictures_comes_without_it(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 """The command from graph to report, with a stand-in for the toolkit; the true one runs in `make convert-check`."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,7 @@ from models.convert import rknn_vision
 from pipelines.image import encode_png
 from tests.models.convert.graphs import EDGE, encoder
 
-STAND_IN = Path(__file__).parent / "stand_in"
-
 Run = Callable[..., int]
-
-
-@pytest.fixture
-def toolkit(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The stand-in is where the parent looks for a toolkit, and where its child imports one."""
-    monkeypatch.syspath_prepend(str(STAND_IN))
-    monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
-    yield monkeypatch
-    sys.modules.pop("rknn", None)
 
 
 @pytest.fixture
