@@ -7,12 +7,15 @@ What it is told and how it fails comes from the environment of the process that 
 - RKLLM_SIM_FAULTS: names from FAULTS, with commas.
 - RKLLM_SIM_LOAD_MS: how long init takes.
 - RKLLM_SIM_PREFILL_MS, RKLLM_SIM_DECODE_MS: how long a token of the prompt, of the reply takes.
+- RKLLM_SIM_STAMP: 1: each token's text is the moment at which it is handed over, ns of the monotonic clock.
+- RKLLM_SIM_MUTE: 1: nothing is said of the tokens, which are made all the same: what is left is the library's own time.
 - RKLLM_SIM_THREAD: 1: callbacks come from a thread of the library's own.
 - RKLLM_SIM_UTF8: how a character of several bytes comes: rest (WAITING, then what is missing), whole (WAITING, then all
   of it), raw (in two NORMAL pieces).
 - RKLLM_SIM_SOC: the board; a model made for another one is refused.
 - RKLLM_SIM_NPU: a lock file: runs that overlap on it fail as on a board, and are counted in FILE.overlaps.
-- RKLLM_SIM_ENCODE_MS: how long the image encoder of the stand-in ``rknnlite`` takes; its folder is STAND_IN.
+- RKLLM_SIM_ENCODER_LOAD_MS, RKLLM_SIM_ENCODE_MS: how long the image encoder of the stand-in ``rknnlite`` takes to load,
+  and for a picture; its folder is STAND_IN.
 """
 
 from pathlib import Path

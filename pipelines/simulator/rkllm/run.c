@@ -147,6 +147,12 @@ static void shift(Sim *sim) {
 /* Says one token; a character of several bytes in two parts, as RKLLM_SIM_UTF8 says (rest, whole, raw). */
 static int say(Sim *sim, const Given *given, const char *token, size_t length, int32_t id) {
     char piece[128];
+    if (setting("RKLLM_SIM_MUTE", 0))
+        return 0;
+    if (setting("RKLLM_SIM_STAMP", 0)) { /* the moment instead of the text, for whoever measures its way */
+        snprintf(piece, sizeof piece, " %.0f", now_ms() * 1e6);
+        return sim->tell(sim, given, piece, id, NORMAL, NULL);
+    }
     const char *style = getenv("RKLLM_SIM_UTF8");
     size_t split = (unsigned char)*token >= 0xC0 && length < 5 ? length - 1 : 0;
     bool raw = style && !strcmp(style, "raw"), whole = style && !strcmp(style, "whole");

@@ -2,7 +2,8 @@
 
 A simulated .rknn is a text (see ``pipelines.simulator.write_encoder``). The rows that it makes of a picture are random
 numbers drawn from the picture's checksum, which the first row begins with, byte by byte. The environment says the rest:
-RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails), RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC, RKLLM_SIM_NPU.
+RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails), RKLLM_SIM_ENCODER_LOAD_MS, RKLLM_SIM_ENCODE_MS,
+RKLLM_SIM_SOC, RKLLM_SIM_NPU.
 """
 
 import fcntl
@@ -51,6 +52,7 @@ class RKNNLite:
         board, made_for = os.environ.get("RKLLM_SIM_SOC", ""), self._model["soc"]
         if board and made_for and board != made_for:
             return self._failed(f"RKNN_ERR_TARGET_PLATFORM_UNMATCH: the model is for {made_for}")
+        time.sleep(float(os.environ.get("RKLLM_SIM_ENCODER_LOAD_MS") or 0) / 1000)
         self._ready = True
         return 0
 
