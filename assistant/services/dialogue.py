@@ -289,6 +289,8 @@ class Dialogue:
             event = next(current.events, None)
         except EngineError as error:
             self._fail(error)
+            if isinstance(error, llm.Stuck):
+                raise  # the supervisor starts a new process, which takes the conversation up from the record
             return
         current.engine_ms += (time.perf_counter() - began) * 1000
         match event:

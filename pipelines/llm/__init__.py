@@ -104,6 +104,10 @@ class PromptTooLong(engine.EngineError):
     """The rendered conversation does not leave room for a reply; the text gives both numbers."""
 
 
+class Stuck(engine.EngineError):
+    """The engine hangs where nothing can end it; only a new process helps. The text says since when."""
+
+
 class NoModel(engine.EngineError):
     """There is no language model to run; the text says why."""
 

@@ -11,9 +11,9 @@ One slot: the runtime holds one conversation. How a turn reaches it is decided a
 | prefix | `reuse = "prefix"`: the runtime itself finds the beginning that | kept, but | 0            | TOKEN |
 |        | it has (1.2.0; with pictures 1.3.0)                             | for a new |              | or    |
 |        |                                                                 | picture   |              | text  |
-| fresh  | `reuse = "none"` (Qwen3.5 cannot, #519); 1.1, which has neither | cleared,  | 0            | TOKEN |
-|        | history nor a way to clear it                                   | not 1.1   |              | or    |
-|        |                                                                 |           |              | text  |
+| fresh  | `reuse = "none"` (Qwen3.5 cannot, #519; with keep_history=0 it  | cleared   | 1            | TOKEN |
+|        | leaves 2 MB behind with each picture, #529)                     |           |              | or    |
+|        | 1.1, which has neither history nor a way to clear it            | as it is  | 0            | text  |
 
 Input: the new turn only; the whole conversation as tokens; the whole conversation as one user's text with its picture.
 Earlier turns stand before the last one in the model's own template, or as plain lines where the runtime strips special
@@ -32,7 +32,7 @@ import msgspec
 import numpy as np
 
 from pipelines import engine
-from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Token
+from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Stuck, Token
 from pipelines.llm._librkllm_fill import require
 from pipelines.llm._rkllm_plan import Reuse, Step, Template, Traits, Writer, pictures, plan, system_of
 from pipelines.llm._rkllm_values import ended, rows_of, sampler, tokenizer
@@ -79,6 +79,9 @@ class Options(engine.Options, frozen=True, kw_only=True):
     embed_flash: bool | None = None
     cpus: tuple[int, ...] | None = None
     base_domain_id: int | None = None
+    ignore_eos: bool = False  # a reply goes on to its greatest length: for measuring, from 1.3.0
+    stall_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0  # a run that gives nothing for so long hangs; at its prompt
+    # it may take five times as long: 8000 tokens took 226 s on a board (rkllama #169)
     npu: str = ""  # the folder of the NPU's lock files, the same for all its users; empty: the usual one
 
 
@@ -193,7 +196,9 @@ class Engine:
         self, conversation: Sequence[Message], wanted: Run, rank: Rank, sink: Callable[[str, int], Answer | None]
     ) -> Generator[str | Outcome | None, None, None]:
         """The pieces of a run's reply, None while there are none, at last the outcome. Left early, it is aborted."""
+        since = time.monotonic()
         while self._thread is not None and self._thread.is_alive():  # an aborted run may still be at its prompt
+            self._check_alive(since, at_prompt=True)
             yield None
             self._thread.join(TICK)
         claim = self._npu.claim(rank)
@@ -228,14 +233,16 @@ class Engine:
 
         self._thread = threading.Thread(target=work, name="rkllm", daemon=True)
         self._thread.start()
-        ended = False
+        ended, since, at_prompt = False, time.monotonic(), True
         try:
             while not ended:
                 try:
                     piece = pieces.get(timeout=TICK)
                 except queue.Empty:
+                    self._check_alive(since, at_prompt)
                     yield None
                     continue
+                since, at_prompt = time.monotonic(), False
                 ended = not isinstance(piece, str)
                 if isinstance(piece, BaseException):
                     raise piece
@@ -243,6 +250,14 @@ class Engine:
         finally:
             if not ended:
                 self._session.abort()
+
+    def _check_alive(self, since: float, at_prompt: bool) -> None:
+        silent, patience = time.monotonic() - since, self._options.stall_s * (5 if at_prompt else 1)
+        if silent > patience:
+            raise Stuck(
+                f"RKLLM {self._library.release} gave nothing for {silent:.0f} s and cannot be stopped: the runtime or "
+                "the NPU hangs; only a restart of this process frees it, and of the board where it comes again"
+            )
 
     def _prepare(self, step: Step, conversation: Sequence[Message], wanted: Run) -> tuple[Input, Run]:
         """Brings the runtime where the step wants it, and gives what to run."""
@@ -280,6 +295,7 @@ def _init(options: Options) -> Init:
         max_new_tokens=min(options.max_new_tokens, options.context - 1),
         sampler=options.sampler,
         skip_special_token=True,
+        ignore_eos_token=options.ignore_eos or None,
         n_keep=options.n_keep,
         tags=options.tags,
         row_width=options.row_width or None,

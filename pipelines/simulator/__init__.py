@@ -29,7 +29,7 @@ FAULTS = {
     "no-memory": "init fails for want of NPU memory",
     "context-limit": "the model was converted for 16 tokens",
     "old-driver": "init fails: the rknpu driver is too old",
-    "leak": "2 MB stay behind with every picture (#529)",
+    "leak": "2 MB stay behind with every picture of a run without history (#529)",
     "hang": "a run never ends, and sees no abort",
     "old-librknnrt": "the image encoder is not taken: librknnrt.so is older than its model",
     "encoder-fails": "the image encoder gives None",

@@ -30,6 +30,7 @@ class RKNNLite:
         self._model: dict[str, str] = {}
         self._data = b""
         self._ready = False
+        self.core_mask = 0
 
     def load_rknn(self, path: str) -> int:
         try:
@@ -42,6 +43,7 @@ class RKNNLite:
     def init_runtime(
         self, target: str | None = None, device_id: str | None = None, async_mode: bool = False, core_mask: int = 0
     ) -> int:
+        self.core_mask = core_mask
         for name, said in SAID.items():
             if name in _faults():
                 return self._failed(said)
