@@ -15,6 +15,7 @@ from pipelines.image import fit
 from pipelines.llm import Message, Picture, Sampling, Token
 from pipelines.npu.lock import Npu, Rank
 from pipelines.simulator import build
+from pipelines.vision import rknn
 
 Encode = Callable[..., Any]
 
@@ -25,9 +26,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encode:
     monkeypatch.syspath_prepend(str(simulator.STAND_IN))
     monkeypatch.setenv("RKLLM_SIM_SOC", "rk3588")
 
-    def one(outputs: int = 1, soc: str = "rk3588", **options: Any) -> Any:
+    def one(outputs: int = 1, soc: str = "rk3588", options_soc: str = "rk3588", **options: Any) -> Any:
         model = simulator.write_encoder(tmp_path / "m.rknn", size=32, tokens=4, width=8, outputs=outputs, soc=soc)
-        given = {"model": str(model), "size": 32, "npu": str(tmp_path / "npu")}
+        given = {"model": str(model), "size": 32, "npu": str(tmp_path / "npu"), "soc": options_soc}
         return engine.load("vision", "rknn", {**given, **options})
 
     return one
@@ -80,6 +81,29 @@ def test_failures_name_their_cause(
     monkeypatch.setenv("RKLLM_SIM_FAULTS", fault)
     with pytest.raises(engine.EngineError, match=why):
         start(**options)
+
+
+def test_causes_are_those_that_can_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = True
+    monkeypatch.setattr("os.access", lambda path, mode: allowed)  # root may open everything
+    seen = rknn._causes(tmp_path, "x86_64")
+    assert [part in seen for part in ("this is x86_64", "librknnrt.so is missing", "no NPU device")] == [True] * 3
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    (tmp_path / "usr/lib/librknnrt.so").touch()
+    assert rknn._causes(tmp_path, "aarch64").startswith("the kernel has no NPU device")
+    (tmp_path / "dev/dri").mkdir(parents=True)
+    (tmp_path / "dev/dri/renderD129").touch()
+    usual = rknn._causes(tmp_path, "aarch64")
+    for cause in ("librknnrt.so is older than the model", "driver is older than 0.9.8", "the model is for another SoC"):
+        assert cause in usual
+    allowed = False
+    assert rknn._causes(tmp_path, "aarch64") == "the NPU's device may not be opened: usermod -aG video,render USER"
+
+
+@pytest.mark.parametrize(("soc", "mask"), [("rk3588", 7), ("rk3576", 3), ("rk3562", 0)])
+def test_a_soc_has_its_cores(soc: str, mask: int, start: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RKLLM_SIM_SOC", soc)
+    assert start(soc="", options_soc=soc)._rknn.core_mask == mask
 
 
 def test_without_the_toolkit_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
