@@ -17,6 +17,7 @@ from pipelines.llm._librkllm_abi import ABI, Abi
 from pipelines.llm._librkllm_library import Library
 from pipelines.llm._librkllm_life import Call, Life
 from pipelines.llm._librkllm_types import (
+    IMAGE,
     Answer,
     Busy,
     Figures,
@@ -38,6 +39,7 @@ from pipelines.llm._librkllm_types import (
 
 __all__ = [
     "ABI",
+    "IMAGE",
     "Abi",
     "Answer",
     "Busy",

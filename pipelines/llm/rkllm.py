@@ -286,6 +286,11 @@ class Engine:
         return Seen(text, rows[np.newaxis]), wanted
 
 
+def bare(options: Options) -> Session:
+    """The runtime itself, loaded as the engine would: for whoever asks what it does. Raises RkllmError."""
+    return Session(Library(options.library, options.runtime_version), _init(options))
+
+
 def _init(options: Options) -> Init:
     domain = DOMAINS[options.soc] if options.base_domain_id is None else options.base_domain_id
     return Init(
