@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from assistant.commands import _probe_steps
-from assistant.commands._probe_child import Told, told
+from assistant.commands._child import Told, told
 from assistant.commands._probe_steps import QUESTIONS, ROUNDS, Finding, Subject
 
 WORKS = {"vision": _probe_steps.encode_together, "llm": _probe_steps.reply_together}

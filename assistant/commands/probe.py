@@ -28,7 +28,7 @@ from assistant.commands import (
     _probe_steps,
     _settings,
 )
-from assistant.commands._probe_child import told
+from assistant.commands._child import told
 from assistant.commands._probe_steps import QUESTIONS, Finding, Subject
 from assistant.config import Config
 from assistant.core.probing import Conclusion

@@ -58,6 +58,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     max_tokens: int = 256
     stop: tuple[str, ...] = ()
+    ignore_end: bool = False  # go on past the model's own end, for measuring; overlooked by engines that cannot
     tools: tuple[Tool, ...] = ()  # overlooked by engines whose capabilities say no tools
 
 

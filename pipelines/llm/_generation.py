@@ -15,7 +15,7 @@ class Generation:
     """``count``: tokens so far, an end token included. ``ended``: by one. ``cut``: by a stop string in the text."""
 
     def __init__(self, tokens: Tokens, ends: Collection[int], sampling: Sampling, prompt: Sequence[Cell]) -> None:
-        self._ends, self._sampling = ends, sampling
+        self._ends, self._sampling = () if sampling.ignore_end else ends, sampling
         self._seen = {cell for cell in prompt if isinstance(cell, int)}
         self._random = np.random.default_rng(sampling.seed)
         self._stream, self._stops = Stream(tokens), StopText(sampling.stop)

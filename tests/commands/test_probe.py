@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from assistant.commands import _probe_board, _probe_child, _probe_steps, main
+from assistant.commands import _child, _probe_board, _probe_steps, main
 from assistant.commands._probe_steps import Finding, Subject
 from assistant.lock import Lock
 from pipelines import simulator
@@ -92,13 +92,13 @@ def first_then_silence() -> Iterator[str]:
 
 
 def test_what_was_found_before_a_death_is_kept() -> None:
-    found, why, printed = _probe_child.told(first_then_death, (), 60)
+    found, why, printed = _child.told(first_then_death, (), 60)
     assert (found, why) == (["found before"], "died with signal 6 (SIGABRT)")
     assert "said by a library" in printed
 
 
 def test_what_hangs_is_ended() -> None:
-    found, why, _ = _probe_child.told(first_then_silence, (), 1.5)
+    found, why, _ = _child.told(first_then_silence, (), 1.5)
     assert (found, why) == (["found before"], "gave no answer within 1.5 s and was ended")
 
 

@@ -29,9 +29,15 @@ class Told(NamedTuple):
     printed: str
 
 
-def told(work: Callable[..., Iterator[Any]], arguments: tuple[Any, ...], limit_s: float) -> Told:
+def told(
+    work: Callable[..., Iterator[Any]],
+    arguments: tuple[Any, ...],
+    limit_s: float,
+    each: Callable[[Any], object] = lambda _: None,
+) -> Told:
     """All that ``work``, a generator function of a module, gives in a fresh process; ``limit_s``: seconds for each of
-    them. What it prints, its libraries' printing included, comes back as text and goes nowhere else."""
+    them. What it prints, its libraries' printing included, comes back as text and goes nowhere else. ``each`` is called
+    with every one at once."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     with tempfile.NamedTemporaryFile(prefix="printed-") as printed:
@@ -40,7 +46,7 @@ def told(work: Callable[..., Iterator[Any]], arguments: tuple[Any, ...], limit_s
         theirs.close()
         why = HUNG  # also where we are interrupted
         try:
-            found, why = _listen(ours, limit_s)
+            found, why = _listen(ours, limit_s, each)
             if why == GONE:
                 process.join()
         finally:
@@ -58,7 +64,7 @@ def told(work: Callable[..., Iterator[Any]], arguments: tuple[Any, ...], limit_s
     return Told(found, why, text[-LAST_WORDS:])
 
 
-def _listen(pipe: Connection, limit_s: float) -> tuple[list[Any], str]:
+def _listen(pipe: Connection, limit_s: float, each: Callable[[Any], object]) -> tuple[list[Any], str]:
     """What was found, and why no more comes: "" at the end."""
     found, patience = list[Any](), START_S
     while pipe.poll(patience):
@@ -71,6 +77,7 @@ def _listen(pipe: Connection, limit_s: float) -> tuple[list[Any], str]:
             return found, str(value)
         if kind == "found":
             found.append(value)
+            each(value)
     return found, HUNG
 
 
