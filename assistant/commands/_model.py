@@ -22,7 +22,9 @@ LIMIT_S = 900.0  # for one case: a slow board makes 4 tokens a second
 def measure(found: Config, named: str, quick: bool, say: Say) -> dict[str, Any]:
     """All figures, of the engines of [dialogue] and [vision]; ``named``: the manifest's entry to compare with, "" the
     one that the settings mean. Raises EngineError where the language model does not load."""
-    engines = _engines(found)
+    engines, manifest = _engines(found), modelstore.load()
+    if named and published.find(manifest, [named], "") is None:
+        raise EngineError(f"the manifest has no figures of {named!r}; `assistant models list` names what it knows")
     cases = [Case(*size, picture) for picture in (False, True) for size in (QUICK if quick else SIZES)]
     if client.running(paths.runtime()):
         say("note: a daemon runs here: all times come out too long")
@@ -35,9 +37,7 @@ def measure(found: Config, named: str, quick: bool, say: Say) -> dict[str, Any]:
     options = _options(engines.llm_options, engines.llm, loaded["llm"])
     soc = str(options.get("soc", "rk3588")) if loaded["llm"] == "rkllm" else ""
     names = [named] if named else [str(options.get("family", "")), *reversed(Path(str(options.get("model", ""))).parts)]
-    other = published.find(modelstore.load(), names, soc)
-    if named and other is None:
-        raise EngineError(f"the manifest has no figures of {named!r}; `assistant models list` names what it knows")
+    other = published.find(manifest, names, soc)
     return {**loaded, "cases": measured + missing, "published": None if other is None else other._asdict()}
 
 

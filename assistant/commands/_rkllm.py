@@ -72,6 +72,10 @@ def _isolated(work: Callable[..., Any], *arguments: Any) -> Any:
         raise EngineError(f"the simulated board failed: {error}") from error
 
 
+def _pace(speed_up: float) -> str:
+    return "at the board's pace" if speed_up == 1 else f"{speed_up:g} times the board's pace"
+
+
 def lines(figures: dict[str, Any]) -> list[str]:
     """For people."""
     way, wait, loads = figures["delivery_us"], figures["npu_wait_ms"], figures["load_s"]
@@ -81,9 +85,9 @@ def lines(figures: dict[str, Any]) -> list[str]:
         f"a token of the reply        {figures['per_token_us']} µs above the library's own {figures['library_us']} µs",
         f"  from its call to the reader  p50 {way['p50']} µs, p99 {way['p99']} µs",
         f"two processes on the NPU    {figures['npu_overlaps']} overlaps in {figures['npu_jobs']} jobs; "
-        f"wait p50 {wait['p50']} ms, p99 {wait['p99']} ms ({figures['npu_speed_up']:g} times the board's pace)",
+        f"wait p50 {wait['p50']} ms, p99 {wait['p99']} ms ({_pace(figures['npu_speed_up'])})",
         f"loading both engines        {loads['parallel']} s beside each other, {loads['sequential']} s one by one "
-        f"({figures['load_speed_up']:g} times the board's pace, told in the board's seconds)",
+        f"({_pace(figures['load_speed_up'])}; the board's seconds)",
         "",
         f"prompt tokens computed in {parts.TURNS} turns about one picture, by release and reuse:",
         f"{'':<12}" + "".join(f"{reuse:>10}" for reuse in board.STRATEGIES),

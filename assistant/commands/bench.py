@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=int, default=200, help="typed turns to time (default 200)")
     parser.add_argument("--threads", type=int, default=0, help="cpu: threads a model (default: the cores, at most 4)")
     parser.add_argument("--keep", default="", metavar="DIR", help="cpu: make the models here and leave them")
-    parser.add_argument("--quick", action="store_true", help="less of everything, to see that it runs; no overhead")
+    parser.add_argument("--quick", action="store_true", help="cpu, rkllm, model: little of it, to see that it runs")
     parser.add_argument("--release", default="1.3.0", metavar="X.Y.Z", help="rkllm: of the runtime (default 1.3.0)")
     parser.add_argument(
         "--pace", default="rk3588:qwen3-vl-2b", metavar="BOARD:MODEL", help="rkllm: whose times (default %(default)s)"
