@@ -69,7 +69,7 @@ def test_what_stops_a_model_from_loading_is_named(version: str, start: Start, mo
             start(version)
     monkeypatch.delenv("RKLLM_SIM_FAULTS")
     with pytest.raises(engine.EngineError, match=r"4096, but .* was converted for 1024 tokens at most"):
-        start(version, context_limit=1024)  # where it is known it is refused before the library could
+        start(version, context=4096, context_limit=1024)  # where it is known it is refused before the library could
 
 
 FILES: dict[str, Callable[[Path], object]] = {
@@ -233,7 +233,7 @@ def test_the_vendors_defaults_stand_where_nothing_is_set(version: str, start: St
     for soc, domain in (("rk3588", 1), ("rk3576", 1), ("rk3562", 0)):
         extended = start(version, soc=soc)._session._param.extend_param
         assert extended.base_domain_id == domain
-        if version != "1.1.4":  # as the library has them
+        if version != "1.1.4" and soc != "rk3562":  # the fast cores, as the library has them
             assert (extended.enabled_cpus_num, extended.enabled_cpus_mask, extended.embed_flash) == (4, 0xF0, 1)
     assert start(version, base_domain_id=0)._session._param.extend_param.base_domain_id == 0
 
