@@ -3,8 +3,8 @@ abort seen, is a second picture answered as the first, do image encoder and lang
 load.
 
 No daemon is needed, and none may run meanwhile. Each step has a process of its own: where a library crashes, that is a
-finding too. It takes one to five minutes. What ``--json`` prints holds no path, no name and nothing that was said: send
-it to the project with your board's name, and everybody's settings get better.
+finding too. It takes one to five minutes. What ``--json`` prints holds the board's name, versions and figures, but no
+folder and no picture of yours: send it to the project, and everybody's settings get better.
 """
 
 import argparse
