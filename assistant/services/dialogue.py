@@ -241,6 +241,8 @@ class Dialogue:
             reason = current.advance()
         except EngineError as error:
             self._fail(error)
+            if isinstance(error, llm.Stuck):
+                raise  # the supervisor starts a new process, which takes the conversation up from the record
             return
         if reason is not None:
             self._end(reason)
