@@ -123,6 +123,7 @@ class Engine:
         self._growth, self._stall_s = Growth(options.growth_mb), options.stall_s
         self._held: list[Message] | None = None  # what the cache holds; None: nothing to rely on
         self._system: str | None = None  # in the runtime's template
+        self._empty = True  # so was the cache when the latest run began
         self._thread: threading.Thread | None = None
         self._claim: Claim | None = None  # the latest run's on the NPU
         wants: Literal["embeddings", "text"] = "embeddings" if self._model.row_width else "text"
@@ -210,7 +211,7 @@ class Engine:
         assert self._claim is not None
         cost = self._claim.so_far()
         figures = outcome.figures if outcome is not None else clock.figures(cost.wait_ms, taken)
-        end = ended(figures, total, taken, limit, stops.stopped, cost)
+        end = ended(figures, total, self._empty, taken, limit, stops.stopped, cost)
         self._growth.note(end.memory_mb)
         if outcome is not None and end.reason == "stop":  # a reply that was cut lacks its end in the cache
             self._held = [*conversation, Message("assistant", (said,))]
@@ -298,9 +299,10 @@ class Engine:
         system, messages = system_of(conversation)
         clear = step.clear
         template = self._model.template
+        self._empty = clear or not self._traits.history
         if self._traits.history and template is not None and system != self._system:
             self._session.chat_template(self._writer.system(system), template.prefix, template.postfix)
-            self._system, clear = system, False  # it empties the cache
+            self._system, clear, self._empty = system, False, True  # it empties the cache
         if clear:
             self._session.clear(keep_system=False)
         wanted = msgspec.structs.replace(wanted, keep_history=step.keep_history)
