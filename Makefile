@@ -3,15 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Not Python packages: PortAudio; a sound server and an RTSP server for the tests.
-TOOLS := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins \
+# Not Python packages: PortAudio; a sound server, an RTSP server and systemd (as a tool) for the tests.
+TOOLS := libportaudio2 systemd pulseaudio pulseaudio-utils libasound2-plugins \
 	gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 APT := apt-get install --yes --no-install-recommends $(TOOLS)
 
-.PHONY: help setup tools demo test check format pico clean
+.PHONY: help setup tools demo test check format pico convert-check clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 setup: .venv/.done ## the virtual environment, with everything installed
 
@@ -49,5 +49,16 @@ pico: ## train the embedded model again from nothing (2 cores; its README says h
 	.venv-pico/bin/python -m pip install --quiet --prefer-binary -r models/pico/requirements.txt
 	.venv-pico/bin/python -m models.pico.train --out models/pico/model
 
+convert-check: .venv-convert/.done ## convert pico's encoder for the NPU and compare (x86-64; a venv of 5.6 GB)
+	.venv-convert/bin/python -m models.convert.check --out convert-output
+
+# The toolkit's wheels are for x86-64 and Python up to 3.12 only; models/convert/outcome.py says so.
+.venv-convert/.done: models/convert/requirements.txt
+	$(PYTHON) -c 'import sys; from models.convert.outcome import unfit; sys.exit(unfit() or 0)'
+	$(PYTHON) -m venv .venv-convert
+	@.venv-convert/bin/python -m pip install --quiet --retries 10 --prefer-binary -r models/convert/requirements.txt || \
+		{ echo "rknn-toolkit2 cannot be installed, pip says why above; it takes the package index and 6 GB of disk" >&2; exit 1; }
+	@touch $@
+
 clean: ## remove what was built
-	rm -rf .venv .venv-pico demo-output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-pico .venv-convert demo-output convert-output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

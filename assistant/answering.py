@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from assistant.core import personas
 from assistant.core.reply import Piece, Reply
+from assistant.journal import of
 from assistant.messages import LIVE, NpuCost, ReplyEnded, ReplySentence, ReplyToken, Turn, Usage
 from pipelines import llm
 from pipelines.engine import EngineError
@@ -89,7 +90,7 @@ class Answering:
 
     def apologise(self, error: EngineError) -> None:
         """The model could not: say so."""
-        log.error("no answer: %s", error)
+        log.error("no answer: %s", error, extra=of(self.turn))
         self._events = None
         self._hand_over(self.reply.finish())
         self.say(personas.say(_apology(error), self.language))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from assistant.core import endpointer
 from assistant.core.endpointer import Dropped, Ended, Endpointer, Event, Started
 from assistant.core.sampleclock import SampleClock
+from assistant.journal import of
 from assistant.messages import (
     LIVE,
     AudioIn,
@@ -166,7 +167,7 @@ class Ear:
         self._house.well()  # should recognition have failed before, it no longer does
 
     def _fail(self, error: EngineError) -> None:
-        log.error("recognition failed: %s", error)
+        log.error("recognition failed: %s", error, extra=of(self._turn))
         self._service.be("degraded", str(error))
 
     def _dropped(self, why: str, last_sample_at: int) -> None:

@@ -56,6 +56,22 @@ class Notifier:
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._watchdog_us = _watchdog(environ)
+        self._lent = False  # was the watchdog told to be more patient?
+
+    def alive(self) -> None:
+        """Feed the watchdog; a longer patience that was asked for is over."""
+        again: dict[str, str | int] = {"WATCHDOG_USEC": self._watchdog_us} if self._lent else {}
+        self._lent = False
+        self.tell(WATCHDOG=1, **again)
+
+    def busy(self, what: str, at_most_s: float) -> None:
+        """Ask for so much patience, until ``alive``. systemd's EXTEND_TIMEOUT_USEC is heard only until READY (and while
+        stopping): for its watchdog, which runs from then on, the patience must be named anew."""
+        extra = int(at_most_s * 1e6)
+        self._lent = self._watchdog_us > 0
+        longer: dict[str, str | int] = {"WATCHDOG_USEC": self._watchdog_us + extra} if self._lent else {}
+        self.tell(STATUS=what, WATCHDOG=1, EXTEND_TIMEOUT_USEC=extra, **longer)
 
     def tell(self, **fields: str | int) -> None:
         if not self._address:
@@ -65,6 +81,13 @@ class Notifier:
         # Where the starter is gone or does not read, that must not stop a working service.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
             sending.sendto(text.encode(), socket.MSG_DONTWAIT, self._address)
+
+
+def _watchdog(environ: Mapping[str, str]) -> int:
+    """Microseconds that systemd's watchdog waits; 0: it has none for this process (sd_watchdog_enabled(3))."""
+    meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    text = environ.get("WATCHDOG_USEC", "")
+    return int(text) if meant and text.isdecimal() else 0
 
 
 def parse(datagram: bytes) -> dict[str, str]:

@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -24,6 +24,7 @@ import msgspec
 
 from assistant.bus import SIDES, Bus
 from assistant.config import ConfigError, Settings, from_resolved
+from assistant.journal import JournalLines, Lines, to_the_journal
 from assistant.lock import Held, Lock
 from assistant.messages import Heartbeat, Message
 from assistant.notify import Notifier, cut, last_resort, lifeline
@@ -130,7 +131,7 @@ class Service:
 
     def busy(self, what: str, at_most_s: float) -> None:
         """Announce a call that will not return to the loop for a while (loading a model, a long inference)."""
-        self._notifier.tell(STATUS=what, WATCHDOG=1, EXTEND_TIMEOUT_USEC=int(at_most_s * 1e6))
+        self._notifier.busy(what, at_most_s)
 
     def _beat(self) -> None:
         now = time.monotonic()
@@ -147,7 +148,7 @@ class Service:
             "bus_refused": sum(wire.refused.values()),
         }
         self.publish(Heartbeat(state=self._state, detail=self._detail, figures=figures))
-        self._notifier.tell(WATCHDOG=1)
+        self._notifier.alive()
 
     # --- mute ---
 
@@ -163,6 +164,15 @@ class Service:
     def close(self) -> None:
         self.be("stopping")
         self.bus.close()
+
+
+def hand_over(runtime: Path, state: Path, resolved: Mapping[str, Any]) -> None:
+    """Make a daemon's two directories, and write its settings where the services read them."""
+    for folder in (runtime, state):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = runtime / RESOLVED
+    path.touch(mode=0o600)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(resolved), indent=1))
 
 
 def sweep(runtime: Path) -> None:
@@ -241,10 +251,7 @@ def _give_up(name: str, notifier: Notifier, error: Exception, code: int) -> int:
 
 
 def logs(level: str, name: str) -> None:
-    """Log lines of one process, on stderr: time, service, level, text."""
-    logging.basicConfig(
-        level=level.upper(),
-        format=f"%(asctime)s {name:<10} %(levelname).1s %(message)s",
-        datefmt="%H:%M:%S",
-        force=True,
-    )
+    """Log lines of one process, on stderr; see assistant.journal."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JournalLines() if to_the_journal(sys.stderr) else Lines(name))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

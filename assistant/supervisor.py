@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from assistant.bus import SIDES
 from assistant.config import Settings
 from assistant.core.restarts import Restarts
@@ -23,7 +21,7 @@ from assistant.lock import Lock, holder
 from assistant.messages import SERVICES
 from assistant.notify import Notifier, cut, lifeline
 from assistant.nursery import Child, Nursery
-from assistant.service import EXIT_CONFIG, MUTED, ORPHAN_S, RESOLVED, SUPERVISOR_LOCK
+from assistant.service import EXIT_CONFIG, MUTED, ORPHAN_S, RESOLVED, SUPERVISOR_LOCK, hand_over
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +80,8 @@ class Supervisor:
             self._await_orphans()
             undo.callback(self._clean)
             undo.callback(self._stop_all)
-            self._prepare()
+            self._clean()
+            hand_over(self._runtime, self._state, self._resolved)
             self._watch_over()
         return self._exit
 
@@ -106,13 +105,6 @@ class Supervisor:
         deadline = time.monotonic() + ORPHAN_S + 1.0
         for name in SERVICES:
             Lock(self._runtime / f"{name}.lock", patience_s=max(0.0, deadline - time.monotonic())).release()
-
-    def _prepare(self) -> None:
-        self._clean()
-        self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._runtime / RESOLVED
-        path.touch(mode=0o600)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self._resolved), indent=1))
 
     def _hear_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -35,7 +35,7 @@ class Options(EngineOptions, frozen=True, kw_only=True):
     base_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^/]")]  # usually ends in /v1
     model: Annotated[str, msgspec.Meta(min_length=1)]  # as the server calls it
     api_key_env: str = ""  # name of an environment variable that holds the key
-    api_key_file: str = ""  # or a file that holds it
+    api_key_file: str = ""  # or a file that holds it; a plain name: a credential that systemd hands to the service
     connect_s: Seconds = 3.0
     timeout_s: Seconds = 30.0  # longest silence of the server; the first token counts
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2  # only as long as nothing of the answer came
@@ -199,6 +199,8 @@ def _key(options: Options) -> str:
         return key
     if options.api_key_file:
         path = Path(options.api_key_file).expanduser()
+        if (given := os.environ.get("CREDENTIALS_DIRECTORY")) and path.name == options.api_key_file:
+            path = Path(given) / path
         try:
             key = path.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:

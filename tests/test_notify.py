@@ -43,6 +43,30 @@ def test_nobody_who_reads_blocks_nobody(listener: socket.socket) -> None:
     talking.tell(WATCHDOG=1)
 
 
+def test_a_watchdog_is_given_patience_for_one_long_call(listener: socket.socket) -> None:
+    """systemd hears EXTEND_TIMEOUT_USEC only while it starts or stops a service; its watchdog runs by itself."""
+    address = listener.getsockname()
+    named = "@" + address[1:].decode() if isinstance(address, bytes) else address
+    watched = Notifier({"NOTIFY_SOCKET": named, "WATCHDOG_USEC": "20000000", "WATCHDOG_PID": str(os.getpid())})
+    watched.busy("loading", 60.0)
+    watched.alive()
+    watched.alive()
+    said = [parse(listener.recv(4096)) for _ in range(3)]
+    assert [fields["WATCHDOG"] for fields in said] == ["1", "1", "1"]
+    assert said[0]["EXTEND_TIMEOUT_USEC"] == "60000000"
+    assert [fields.get("WATCHDOG_USEC") for fields in said] == ["80000000", "20000000", None]
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"WATCHDOG_USEC": "soon"}, {"WATCHDOG_USEC": "5", "WATCHDOG_PID": "1"}], ids=str
+)
+def test_no_watchdog_is_lengthened_where_none_is_ours(listener: socket.socket, environ: dict[str, str]) -> None:
+    address = listener.getsockname()
+    named = "@" + address[1:].decode() if isinstance(address, bytes) else address
+    Notifier({"NOTIFY_SOCKET": named, **environ}).busy("loading", 60.0)
+    assert "WATCHDOG_USEC" not in parse(listener.recv(4096))
+
+
 def test_silent_without_a_socket() -> None:
     Notifier({}).tell(READY=1)
     Notifier({"NOTIFY_SOCKET": "/nowhere/at/all"}).tell(READY=1)

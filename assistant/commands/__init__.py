@@ -62,9 +62,11 @@ COMMANDS: dict[str, Command] = {
     "replay": Command("run a scenario, one JSON line a turn", "assistant replay scenario.toml --json"),
     "tap": Command("show live what crosses the bus", "assistant tap Heard ReplyEnded"),
     "bench": Command("measure this machine: the daemon itself, or models of true size", "assistant bench cpu"),
+    "probe": Command("try what a Rockchip board does, once", "assistant probe --model m.rkllm --json > probe.json"),
     "devices": Command("list or test microphones, speakers and cameras", "assistant devices --test"),
     "doctor": Command("say what is wrong with this machine, and the mend", "assistant doctor --profile camera-qa"),
     "models": Command("get models and see what is here", "assistant models pull cpu-en"),
+    "systemd": Command("let systemd run the daemon, from boot on", "assistant systemd install --profile camera-qa"),
     "config": Command("check or show the settings", "assistant config show --profile demo"),
 }
 

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ IDLE_S = 10.0
 QUESTIONS = ("what do you see", "how many objects are there", "is the lamp on", "what does the gauge read", "hello")
 
 
-def measure(profile: str, turns: int, say: Say) -> dict[str, Any]:
+def measure(profile: str, sets: Sequence[str], board: str, turns: int, say: Say) -> dict[str, Any]:
     """All figures. Times in ms unless the name says otherwise."""
     say("messages between two processes …")
     figures: dict[str, Any] = {
@@ -47,10 +47,10 @@ def measure(profile: str, turns: int, say: Say) -> dict[str, Any]:
         "frame_ms": _transit(Frame, 1280 * 720 * 3, 60),
     }
     say("starting the daemon twice, the second time with warm caches …")
-    with private(profile):
+    with private(profile, sets, board):
         pass
     began = time.monotonic()
-    with private(profile) as runtime:
+    with private(profile, sets, board) as runtime:
         figures["ready_s"] = round(time.monotonic() - began, 2)
         client = Client(runtime)
         try:

@@ -3,7 +3,8 @@
 ``overhead``: what everything but the models costs, in time, memory and tokens. ``cpu``: what models cost, before any is
 downloaded: Whisper tiny, base and small, a piper voice and a SmolVLM-256M with random weights in their true sizes, each
 alone and beside two busy processes. It takes some minutes, 2 GB of disk and of memory, and other work on the machine
-spoils it.
+spoils it. ``rkllm``: what our side of a Rockchip board's NPU costs, on a simulated board. ``model``:
+how fast the profile's own models are here, beside what others published.
 """
 
 import argparse
@@ -11,21 +12,26 @@ import json
 import sys
 from typing import Any
 
-from assistant.commands import OK, USAGE, Failure
+from assistant.commands import OK, USAGE, Failure, _settings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("overhead", "cpu"), help="what to measure")
-    parser.add_argument("--profile", default="demo", metavar="NAME|PATH", help="whose engines to load (default demo)")
+    parser.add_argument("what", choices=tuple(MEASURES), help="what to measure")
+    _settings.arguments(parser, "demo")
     parser.add_argument("--turns", type=int, default=200, help="typed turns to time (default 200)")
     parser.add_argument("--threads", type=int, default=0, help="cpu: threads a model (default: the cores, at most 4)")
     parser.add_argument("--keep", default="", metavar="DIR", help="cpu: make the models here and leave them")
-    parser.add_argument("--quick", action="store_true", help="cpu: very small models, to see that everything runs")
+    parser.add_argument("--quick", action="store_true", help="cpu, rkllm, model: little of it, to see that it runs")
+    parser.add_argument("--release", default="1.3.0", metavar="X.Y.Z", help="rkllm: of the runtime (default 1.3.0)")
+    parser.add_argument(
+        "--pace", default="rk3588:qwen3-vl-2b", metavar="BOARD:MODEL", help="rkllm: whose times (default %(default)s)"
+    )
+    parser.add_argument("--published", default="", metavar="NAME", help="model: the manifest's entry to compare with")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
 
 
 def run(asked: argparse.Namespace) -> int:
-    figures, shown = cpu(asked) if asked.what == "cpu" else overhead(asked)
+    figures, shown = MEASURES[asked.what](asked)
     for line in [json.dumps(figures)] if asked.json else shown:
         print(line)
     return OK
@@ -34,7 +40,7 @@ def run(asked: argparse.Namespace) -> int:
 def overhead(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from assistant.commands import _overhead
 
-    figures = _overhead.measure(asked.profile, asked.turns, say)
+    figures = _overhead.measure(asked.profile, asked.set, asked.board, asked.turns, say)
     return figures, rows(figures, "")
 
 
@@ -45,6 +51,23 @@ def cpu(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         raise Failure("--threads is a number of threads, or 0 for the cores", USAGE)
     figures = _cpu.measure(asked.threads, asked.quick, asked.keep, say)
     return figures, _cpu_table.lines(figures)
+
+
+def rkllm(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.commands import _rkllm
+
+    figures = _rkllm.measure(asked.release, asked.pace, asked.quick, say)
+    return figures, _rkllm.lines(figures)
+
+
+def model(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.commands import _model
+
+    figures = _model.measure(_settings.load(asked), asked.published, asked.quick, say)
+    return figures, _model.lines(figures)
+
+
+MEASURES = {"overhead": overhead, "cpu": cpu, "rkllm": rkllm, "model": model}
 
 
 def say(text: str) -> None:

@@ -19,6 +19,7 @@ from assistant.core.looking import sight_for
 from assistant.core.reply import Reply
 from assistant.core.sentences import language
 from assistant.history import History
+from assistant.journal import of
 from assistant.memory import Memory
 from assistant.messages import (
     LIVE,
@@ -240,6 +241,8 @@ class Dialogue:
             reason = current.advance()
         except EngineError as error:
             self._fail(error)
+            if isinstance(error, llm.Stuck):
+                raise  # the supervisor starts a new process, which takes the conversation up from the record
             return
         if reason is not None:
             self._end(reason)
@@ -248,6 +251,7 @@ class Dialogue:
         current, self._current = self._current, None
         assert current is not None
         sentences = current.end(reason, detail)
+        log.info("the reply ended: %s%s", reason, f" ({detail})" if detail else "", extra=of(current.turn))
         if current.memory_mb:
             self._service.figures["llm_memory_mb"] = current.memory_mb
         if reason in ("command", "unseen"):

@@ -15,6 +15,7 @@ import numpy as np
 from assistant import config
 from assistant.config import Engine
 from assistant.core.playout import Block, Playout, Said
+from assistant.journal import of
 from assistant.messages import (
     AudioOut,
     Interrupt,
@@ -204,7 +205,7 @@ class Mouth:
         key = (piece.turn, piece.index)
         if piece.chunk is None:
             if piece.error:
-                log.error("a sentence could not be spoken: %s", piece.error)
+                log.error("a sentence could not be spoken: %s", piece.error, extra=of(piece.turn))
                 self._service.be("degraded", piece.error)
             self._playout.complete(*key)
             return

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from assistant import config
 from assistant.config import Engine
 from assistant.core import closer, frames
+from assistant.journal import of
 from assistant.messages import CameraState, Embedding, Frame, Look, NpuCost, Unseen
 from assistant.service import Service, Unfit
 from assistant.wire import Received
@@ -127,7 +128,7 @@ class Eyes:
         try:
             encoded = self._encode(look, seen.frame, identity, np.ascontiguousarray(picture[top:bottom, left:right]))
         except EngineError as error:
-            log.warning("a picture could not be encoded: %s", error)
+            log.warning("a picture could not be encoded: %s", error, extra=of(look.turn))
             self._service.publish(Unseen(turn=look.turn, why="unreadable", detail=str(error)))
             return
         self._service.publish(*encoded)

@@ -59,6 +59,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     max_tokens: int = 256
     stop: tuple[str, ...] = ()
+    ignore_end: bool = False  # go on past the model's own end, for measuring; overlooked by engines that cannot
     tools: tuple[Tool, ...] = ()  # overlooked by engines whose capabilities say no tools
 
 
@@ -109,6 +110,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
 class PromptTooLong(engine.EngineError):
     """The rendered conversation does not leave room for a reply; the text gives both numbers."""
+
+
+class Stuck(engine.EngineError):
+    """The engine hangs where nothing can end it; only a new process helps. The text says since when."""
 
 
 class NoModel(engine.EngineError):

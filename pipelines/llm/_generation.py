@@ -19,7 +19,7 @@ class Generation:
         self, tokens: Tokens, ends: Collection[int], sampling: Sampling, prompt: Sequence[Cell], opened: bool
     ) -> None:
         """``opened``: the prompt ends inside a thought."""
-        self._ends, self._sampling = ends, sampling
+        self._ends, self._sampling = () if sampling.ignore_end else ends, sampling
         self._seen = {cell for cell in prompt if isinstance(cell, int)}
         self._random = np.random.default_rng(sampling.seed)
         self._stream, self._stops, self._thinking = Stream(tokens), StopText(sampling.stop), Thinking(opened)

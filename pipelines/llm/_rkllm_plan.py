@@ -61,7 +61,7 @@ def plan(held: Sequence[Message] | None, conversation: Sequence[Message], traits
     if not traits.history:
         return Step("fresh", clear=False, keep_history=False, form=form)
     if traits.reuse == "none":
-        return Step("fresh", clear=True, keep_history=False, form=form)
+        return Step("fresh", clear=True, keep_history=True, form=form)
     before = pictures(held or ())
     if traits.reuse == "prefix":
         same = [picture.identity for picture in before] == [picture.identity for picture in now]

@@ -62,14 +62,16 @@ class Clock:
         )
 
 
-def ended(figures: Figures, total: int, taken: int, limit: int, stopped: bool, cost: NpuCost) -> Ended:
-    """``taken``: the pieces that came; ``stopped``: by a stop string."""
+def ended(figures: Figures, total: int, empty: bool, taken: int, limit: int, stopped: bool, cost: NpuCost) -> Ended:
+    """``total``: of the prompt, perhaps estimated; ``empty``: the cache was, so that what was computed is all of it.
+    ``taken``: the pieces that came; ``stopped``: by a stop string."""
     count = taken if figures.measured else figures.decode_tokens
     computed = figures.prefill_tokens if figures.prefill_tokens >= 0 else total
+    prompt = computed if empty else max(total, computed)
     return Ended(
         reason="length" if count >= limit and not stopped else "stop",
-        prompt_tokens=max(total, computed),
-        cached_tokens=max(0, total - computed),
+        prompt_tokens=prompt,
+        cached_tokens=prompt - computed,
         completion_tokens=count,
         prefill_ms=figures.prefill_ms,
         decode_ms=figures.decode_ms,

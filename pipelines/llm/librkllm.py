@@ -17,6 +17,7 @@ from pipelines.llm._librkllm_abi import ABI, Abi
 from pipelines.llm._librkllm_library import PLACES, Library
 from pipelines.llm._librkllm_life import Call, Life
 from pipelines.llm._librkllm_types import (
+    IMAGE,
     Answer,
     Busy,
     Figures,
@@ -39,6 +40,7 @@ from pipelines.llm._librkllm_version import Found, detect
 
 __all__ = [
     "ABI",
+    "IMAGE",
     "PLACES",
     "Abi",
     "Answer",

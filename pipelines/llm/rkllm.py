@@ -11,9 +11,9 @@ One slot: the runtime holds one conversation. How a turn reaches it is decided a
 | prefix | `reuse = "prefix"`: the runtime itself finds the beginning that | kept, but | 0            | TOKEN |
 |        | it has (1.2.0; with pictures 1.3.0)                             | for a new |              | or    |
 |        |                                                                 | picture   |              | text  |
-| fresh  | `reuse = "none"` (Qwen3.5 cannot, #519); 1.1, which has neither | cleared,  | 0            | TOKEN |
-|        | history nor a way to clear it                                   | not 1.1   |              | or    |
-|        |                                                                 |           |              | text  |
+| fresh  | `reuse = "none"` (Qwen3.5 cannot, #519; with keep_history=0 it  | cleared   | 1            | TOKEN |
+|        | leaves 2 MB behind with each picture, #529)                     |           |              | or    |
+|        | 1.1, which has neither history nor a way to clear it            | as it is  | 0            | text  |
 
 Input: the new turn only; the whole conversation as tokens; the whole conversation as one user's text with its picture.
 Earlier turns stand before the last one in the model's own template, or as plain lines where the runtime strips special
@@ -32,7 +32,7 @@ import msgspec
 import numpy as np
 
 from pipelines import engine
-from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Thought, Token
+from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong, Sampling, Stuck, Thought, Token
 from pipelines.llm._librkllm_fill import require
 from pipelines.llm._rkllm_board import BOARDS, Growth, LogLevel, Soc, cpus, speak
 from pipelines.llm._rkllm_family import Model, settle
@@ -85,6 +85,9 @@ class Options(engine.Options, frozen=True, kw_only=True):
     embed_flash: bool | None = None  # word embeddings from flash instead of memory; None: the library's choice (true)
     cpus: tuple[int, ...] | None = None  # cores to run on; None: the SoC's fast ones
     base_domain_id: int | None = None  # which 4 GB of the NPU's addresses; None: not those of RKNN's encoder
+    ignore_eos: bool = False  # a reply goes on to its greatest length: for measuring, from 1.3.0
+    stall_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0  # a run that gives nothing for so long hangs; at its prompt
+    # it may take five times as long: 8000 tokens took 226 s on a board (rkllama #169)
     log_level: LogLevel | None = None  # of the library: 1 figures, 2 prompts as well; None: RKLLM_LOG_LEVEL's
     growth_mb: Annotated[float, msgspec.Meta(ge=0)] = 256.0  # a runtime that grows by more is reported in the log
     npu: str = ""  # the folder of the NPU's lock files, the same for all its users; empty: the usual one
@@ -117,9 +120,10 @@ class Engine:
         self._thinking = False if quiet else options.thinking
         self._npu = Npu("llm", Path(options.npu) if options.npu else None)
         self._session = Session(self._library, _init(options, self._model, abi))
-        self._growth = Growth(options.growth_mb)
+        self._growth, self._stall_s = Growth(options.growth_mb), options.stall_s
         self._held: list[Message] | None = None  # what the cache holds; None: nothing to rely on
         self._system: str | None = None  # in the runtime's template
+        self._empty = True  # so was the cache when the latest run began
         self._thread: threading.Thread | None = None
         self._claim: Claim | None = None  # the latest run's on the NPU
         wants: Literal["embeddings", "text"] = "embeddings" if self._model.row_width else "text"
@@ -207,7 +211,7 @@ class Engine:
         assert self._claim is not None
         cost = self._claim.so_far()
         figures = outcome.figures if outcome is not None else clock.figures(cost.wait_ms, taken)
-        end = ended(figures, total, taken, limit, stops.stopped, cost)
+        end = ended(figures, total, self._empty, taken, limit, stops.stopped, cost)
         self._growth.note(end.memory_mb)
         if outcome is not None and end.reason == "stop":  # a reply that was cut lacks its end in the cache
             self._held = [*conversation, Message("assistant", (said,))]
@@ -218,8 +222,11 @@ class Engine:
     ) -> Generator[str | Outcome | None, None, None]:
         """The pieces of a run's reply, None while there are none, at last the outcome. Left early, it is aborted."""
         self._claim = claim = self._npu.claim(rank)
+        since = time.monotonic()
         try:
             while not claim.take():  # an aborted run of this engine, too, may still be at its prompt
+                if self._thread is not None and self._thread.is_alive():
+                    self._check_alive(since, at_prompt=True)
                 yield None
                 time.sleep(POLL_S)
             if self._thread is not None:
@@ -261,14 +268,16 @@ class Engine:
     def _read(
         self, pieces: "queue.SimpleQueue[str | Outcome | BaseException]"
     ) -> Generator[str | Outcome | None, None, None]:
-        ended = False
+        ended, since, at_prompt = False, time.monotonic(), True
         try:
             while not ended:
                 try:
                     piece = pieces.get(timeout=TICK)
                 except queue.Empty:
+                    self._check_alive(since, at_prompt)
                     yield None
                     continue
+                since, at_prompt = time.monotonic(), False
                 ended = not isinstance(piece, str)
                 if isinstance(piece, BaseException):
                     raise piece
@@ -277,14 +286,23 @@ class Engine:
             if not ended:
                 self._session.abort()
 
+    def _check_alive(self, since: float, at_prompt: bool) -> None:
+        silent, patience = time.monotonic() - since, self._stall_s * (5 if at_prompt else 1)
+        if silent > patience:
+            raise Stuck(
+                f"RKLLM {self._library.release} gave nothing for {silent:.0f} s and cannot be stopped: the runtime or "
+                "the NPU hangs; only a restart of this process frees it, and of the board where it comes again"
+            )
+
     def _prepare(self, step: Step, conversation: Sequence[Message], wanted: Run) -> tuple[Input, Run]:
         """Brings the runtime where the step wants it, and gives what to run."""
         system, messages = system_of(conversation)
         clear = step.clear
         template = self._model.template
+        self._empty = clear or not self._traits.history
         if self._traits.history and template is not None and system != self._system:
             self._session.chat_template(self._writer.system(system), template.prefix, template.postfix)
-            self._system, clear = system, False  # it empties the cache
+            self._system, clear, self._empty = system, False, True  # it empties the cache
         if clear:
             self._session.clear(keep_system=False)
         wanted = msgspec.structs.replace(wanted, keep_history=step.keep_history)
@@ -304,6 +322,12 @@ class Engine:
         return Seen(text, rows[np.newaxis]), wanted
 
 
+def bare(options: Options) -> Session:
+    """The runtime itself, loaded as the engine would: for whoever asks what it does. Raises RkllmError."""
+    library = Library(options.library, options.runtime_version)
+    return Session(library, _init(options, settle(options), library.abi))
+
+
 def _init(options: Options, model: Model, abi: Abi) -> Init:
     domain = BOARDS[options.soc].base_domain_id if options.base_domain_id is None else options.base_domain_id
     return Init(
@@ -313,6 +337,7 @@ def _init(options: Options, model: Model, abi: Abi) -> Init:
         max_new_tokens=min(options.max_new_tokens, model.context - 1),
         sampler=options.sampler,
         skip_special_token=True,
+        ignore_eos_token=options.ignore_eos or None,
         n_keep=options.n_keep,
         tags=model.tags,
         row_width=model.row_width or None,

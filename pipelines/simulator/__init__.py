@@ -9,6 +9,8 @@ What it is told and how it fails comes from the environment of the process that 
 - RKLLM_SIM_FAULTS: names from FAULTS, with commas.
 - RKLLM_SIM_LOAD_MS: how long init takes.
 - RKLLM_SIM_PREFILL_MS, RKLLM_SIM_DECODE_MS: how long a token of the prompt, of the reply takes.
+- RKLLM_SIM_STAMP: 1: each token's text is the moment at which it is handed over, ns of the monotonic clock.
+- RKLLM_SIM_MUTE: 1: nothing is said of the tokens, which are made all the same: what is left is the library's own time.
 - RKLLM_SIM_THREAD: 1: callbacks come from a thread of the library's own.
 - RKLLM_SIM_UTF8: how a character of several bytes comes: rest (WAITING, then what is missing), whole (WAITING, then all
   of it), raw (in two NORMAL pieces).
@@ -17,7 +19,8 @@ What it is told and how it fails comes from the environment of the process that 
 - RKLLM_SIM_NPU: a lock file: runs that overlap on it fail as on a board, and are counted in FILE.overlaps.
 - ASSISTANT_THERMAL: a folder with thermal_zone0/type (npu-thermal) and thermal_zone0/temp (thousandths of a °C), which
   the assistant reads instead of the machine's own: write there how hot the board is.
-- RKLLM_SIM_ENCODE_MS: how long the image encoder of the stand-in ``rknnlite`` takes; its folder is STAND_IN.
+- RKLLM_SIM_ENCODER_LOAD_MS, RKLLM_SIM_ENCODE_MS: how long the image encoder of the stand-in ``rknnlite`` takes to load,
+  and for a picture; its folder is STAND_IN.
 """
 
 from pathlib import Path
@@ -31,7 +34,7 @@ FAULTS = {
     "no-memory": "init fails for want of NPU memory",
     "context-limit": "the model was converted for 16 tokens",
     "old-driver": "init fails: the rknpu driver is too old",
-    "leak": "2 MB stay behind with every picture (#529), with every run of the encoder 42 kB (rknn-toolkit2 #42)",
+    "leak": "2 MB stay behind with every picture of a run without history (#529), 42 kB with each that is encoded",
     "hang": "a run never ends, and sees no abort",
     "old-librknnrt": "the image encoder is not taken: librknnrt.so is older than its model",
     "encoder-fails": "the image encoder gives None",

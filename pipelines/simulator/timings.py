@@ -128,6 +128,7 @@ def environment(board: str, model: str, slowness: float = 0.0) -> dict[str, str]
         "RKLLM_SIM_LOAD_MS": found.load_s * 1000,
         "RKLLM_SIM_PREFILL_MS": found.prefill_ms_per_token,
         "RKLLM_SIM_DECODE_MS": 1000 / found.tokens_per_s,
+        "RKLLM_SIM_ENCODER_LOAD_MS": found.encoder_load_s * 1000,
         "RKLLM_SIM_ENCODE_MS": found.encode_s * 1000,
     }
     return {"RKLLM_SIM_SOC": board, **{name: f"{ms * slowness:.6g}" for name, ms in times.items()}}

@@ -215,19 +215,20 @@ def _told(rknn: Any) -> int | None:
     return None
 
 
-def _causes() -> str:
-    """What is seen to be wrong with this machine, or else what usually is."""
-    seen = []
-    if platform.machine() not in ("aarch64", "armv7l"):
-        seen.append(f"this is {platform.machine()}, no Rockchip board")
-    if not Path(LIBRARY).exists():
+def _causes(root: Path = Path("/"), machine: str = "") -> str:
+    """What is seen to be wrong with this machine, or else what usually is. ``root``: where its files lie."""
+    seen, library, machine = [], root / LIBRARY.lstrip("/"), machine or platform.machine()
+    if machine not in ("aarch64", "armv7l"):
+        seen.append(f"this is {machine}, no Rockchip board")
+    if not library.exists():
         seen.append(f"{LIBRARY} is missing (from rknn-toolkit2)")
-    nodes = [*Path("/dev/dri").glob("renderD*"), *Path("/dev").glob("rknpu")]
+    nodes = [*(root / "dev/dri").glob("renderD*"), *(root / "dev").glob("rknpu")]
     if not nodes:
         seen.append("the kernel has no NPU device (/dev/dri/renderD*, /dev/rknpu): it needs the vendor's rknpu driver")
     elif not any(os.access(node, os.R_OK | os.W_OK) for node in nodes):
         seen.append("the NPU's device may not be opened: usermod -aG video,render USER")
     usual = (
-        "usual causes: librknnrt.so is older than the model, or the rknpu driver is, or the model is for another SoC"
+        "usual causes: librknnrt.so is older than the model (install that of the newest rknn-toolkit2), the rknpu "
+        "driver is older than 0.9.8 (it comes with the vendor's kernel), or the model is for another SoC"
     )
     return "; ".join(seen) or usual

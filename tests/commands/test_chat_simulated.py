@@ -102,7 +102,7 @@ def test_what_the_vendors_demo_does_and_more(keyboard: Keyboard) -> None:
     keyboard.type("1")
     pieces = keyboard.read(" generated · ")
     said, line = "".join(pieces).splitlines()
-    assert len([piece for piece in pieces if piece and piece in said]) > 5  # it comes as it is written
+    assert len([piece for piece in pieces if piece and piece in said]) > 2  # it comes as it is written
     first = re.fullmatch(r'Simulated answer to "What do you see\?": I was given (picture [0-9a-f]{4})\.', said)
     assert first
     figures = FIGURES.fullmatch(line) or pytest.fail(line)

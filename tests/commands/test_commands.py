@@ -1,5 +1,6 @@
 """The command line from outside: exit codes, one sentence on stderr, never a traceback."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assistant.commands import COMMANDS, main, overview
+from assistant.lock import Lock
 
 
 def call(*arguments: str, runtime: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
@@ -35,6 +37,30 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     text = capsys.readouterr().out
     assert COMMANDS[name].example in text
     assert "exit codes:" in text
+
+
+def test_the_settings_are_handed_over_as_the_supervisor_does(tmp_path: Path) -> None:
+    runtime, state = tmp_path / "r", tmp_path / "deep" / "state"
+    resolve = ["config", "resolve", "--profile", "demo", "--set", "log.level=debug"]
+    done = call(*resolve, "--runtime", str(runtime), "--state", str(state), runtime=runtime)
+    path = runtime / "settings.json"
+    assert (done.returncode, done.stdout.strip(), state.is_dir()) == (0, str(path), True), done.stderr
+    assert json.loads(path.read_bytes())["log"] == {"level": "debug"}
+    assert {p.stat().st_mode & 0o777 for p in (runtime, state)} == {0o700}
+    assert path.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "file").touch()
+    refused = call(*resolve, "--runtime", str(tmp_path / "file" / "r"), runtime=runtime)
+    assert (refused.returncode, "the settings cannot be written" in refused.stderr) == (69, True), refused.stderr
+
+
+def test_the_settings_of_a_supervisor_are_its_own(tmp_path: Path) -> None:
+    lock = Lock(tmp_path / "supervisor.lock")
+    try:
+        done = call("config", "resolve", "--profile", "demo", "--runtime", str(tmp_path), runtime=tmp_path)
+    finally:
+        lock.release()
+    assert (done.returncode, f"`assistant run` (process {os.getpid()}) uses" in done.stderr) == (69, True), done.stderr
+    assert not (tmp_path / "settings.json").exists()
 
 
 @pytest.mark.parametrize(

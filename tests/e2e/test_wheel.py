@@ -26,6 +26,7 @@ def test_the_wheel_holds_the_demo_outside_the_checkout(tmp_path: Path) -> None:
         "config/boards/rk3588.toml",
         "models/pico/model/config.json",
         "models/manifest.toml",
+        "systemd/common/unit.conf",
     ):
         assert f"assistant/shipped/{needed}" in held
     quietly([sys.executable, "-m", "venv", "empty"], tmp_path)

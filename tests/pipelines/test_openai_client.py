@@ -23,6 +23,20 @@ def model(url: str, **options: Any) -> llm.LanguageModel:
     return llm.load("openai", {"base_url": url, "model": "m", "timeout_s": 5.0, **options})
 
 
+def test_a_key_may_be_a_credential_of_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """systemd puts a unit's credentials into a folder of its own; elsewhere the plain name is a file's."""
+    (tmp_path / "openai").write_text("handed over\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with serving(GOOD) as server:
+        list(model(server.url, api_key_file="openai").reply(QUESTION, llm.Sampling()))
+        with pytest.raises(engine.EngineError, match=f"cannot read the key from {tmp_path}/other"):
+            model(server.url, api_key_file="other")
+        monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+        monkeypatch.chdir(tmp_path)
+        list(model(server.url, api_key_file="openai").reply(QUESTION, llm.Sampling()))
+    assert [request.headers["authorization"] for request in server.requests] == ["Bearer handed over"] * 2
+
+
 def test_keys_come_from_where_the_profile_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MY_KEY", "from the environment")
     monkeypatch.setenv("OPENAI_API_KEY", "not asked for")

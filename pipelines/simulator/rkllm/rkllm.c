@@ -108,6 +108,9 @@ EXPORT int rkllm_init(LLMHandle *handle, RKLLMParam *param, LLMResultCallback ca
 #if SIM_ABI >= 2
     sim->n_keep = param->n_keep;
 #endif
+#if SIM_ABI >= 5
+    sim->ignore_eos = param->ignore_eos_token;
+#endif
 #if SIM_ABI <= 4
     const char *tags[3] = {param->img_start, param->img_end, param->img_content};
     for (int i = 0; i < 3; i++)

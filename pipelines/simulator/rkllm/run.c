@@ -147,6 +147,12 @@ static void shift(Sim *sim) {
 /* Says one token; a character of several bytes in two parts, as RKLLM_SIM_UTF8 says (rest, whole, raw). */
 static int say(Sim *sim, const Given *given, const char *token, size_t length, int32_t id) {
     char piece[128];
+    if (setting("RKLLM_SIM_MUTE", 0))
+        return 0;
+    if (setting("RKLLM_SIM_STAMP", 0)) { /* the moment instead of the text, for whoever measures its way */
+        snprintf(piece, sizeof piece, " %.0f", now_ms() * 1e6);
+        return sim->tell(sim, given, piece, id, NORMAL, NULL);
+    }
     const char *style = getenv("RKLLM_SIM_UTF8");
     size_t split = (unsigned char)*token >= 0xC0 && length < 5 ? length - 1 : 0;
     bool raw = style && !strcmp(style, "raw"), whole = style && !strcmp(style, "whole");
@@ -163,7 +169,7 @@ static void decode(Sim *sim, const Given *given, Spent *spent) {
     double began = now_ms(), per_token = setting("RKLLM_SIM_DECODE_MS", 0);
     char *reply = reply_text(sim, given);
     const char *at = reply;
-    for (size_t length; (length = text_token(at)) && spent->generate_tokens < given->max_new_tokens; at += length) {
+    for (size_t length; (length = text_token(at)) && spent->generate_tokens < given->max_new_tokens;) {
         while (fault("hang"))
             busy(sim, 1000, true);
         if (fault("death") && spent->generate_tokens == DYING_TOKEN)
@@ -179,6 +185,9 @@ static void decode(Sim *sim, const Given *given, Spent *spent) {
             sim->paused = true;
             break;
         }
+        at += length;
+        if (!*at && sim->ignore_eos)
+            at = reply;
     }
     if (!*at && sim->kv.count < sim->context)
         cells_text(&sim->kv, END, false);
@@ -239,7 +248,7 @@ int sim_run(Sim *sim, const Given *given) {
     sim->aborted = false; /* an abort of nothing is forgotten, as it is on a board */
     sim->paused = false;
     sim->kept_history = given->keep_history;
-    if (fault("leak") && given->type == MULTIMODAL)
+    if (fault("leak") && given->type == MULTIMODAL && !given->keep_history)
         leak();
     Cells turn = {0};
     int system_cells = render(sim, given, &turn);

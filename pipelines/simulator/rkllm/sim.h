@@ -83,7 +83,7 @@ struct Sim {
     int context, n_keep, max_new_tokens, top_k;
     float temperature;
     char *tags[3], *system, *prefix, *postfix, *tools, *tools_tag;
-    bool templated, preloaded, reuse_rows;
+    bool templated, preloaded, reuse_rows, ignore_eos;
     Cells kv;
     int system_cells; /* at the head of kv */
     char loras[8][64];

@@ -88,3 +88,52 @@ def test_prototypes_follow_the_release() -> None:
         returns = {"1.1.4": None, "1.2.0": None, "1.2.1b1": None}.get(version, ctypes.c_int)
         assert abi.LLMResultCallback._restype_ is returns
         assert set(abi.functions) == {f.name for f in FUNCTIONS if f.within(version)}
+
+
+# What the headers declare, written down a second time: h a pointer, s a text, i an int; "i" before the colon: an int is
+# given back. (release from, until) -> prototype; a function that changed stands here once for each form.
+PROTOTYPES: dict[str, dict[tuple[str, str], str]] = {
+    "rkllm_init": {("1.1.4", "1.3.0"): "i:hhh"},
+    "rkllm_load_lora": {("1.1.4", "1.3.0"): "i:hh"},
+    "rkllm_load_prompt_cache": {("1.1.4", "1.3.0"): "i:hs"},
+    "rkllm_release_prompt_cache": {("1.1.4", "1.3.0"): "i:h"},
+    "rkllm_destroy": {("1.1.4", "1.3.0"): "i:h"},
+    "rkllm_run": {("1.1.4", "1.3.0"): "i:hhhh"},
+    "rkllm_run_async": {("1.1.4", "1.3.0"): "i:hhhh"},
+    "rkllm_abort": {("1.1.4", "1.3.0"): "i:h"},
+    "rkllm_is_running": {("1.1.4", "1.3.0"): "i:h"},
+    "rkllm_clear_kv_cache": {("1.2.0", "1.2.1b1"): "i:hi", ("1.2.1", "1.3.0"): "i:hihh"},
+    "rkllm_set_chat_template": {("1.2.0", "1.3.0"): "i:hsss"},
+    "rkllm_get_kv_cache_size": {("1.2.1", "1.3.0"): "i:hh"},
+    "rkllm_set_function_tools": {("1.2.1", "1.3.0"): "i:hsss"},
+    "rkllm_set_cross_attn_params": {("1.2.1", "1.3.0"): "i:hh"},
+}
+
+
+def letter(kind: Any) -> str:
+    return {ctypes.c_int: "i", ctypes.c_char_p: "s"}.get(kind, "h")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_function_has_its_prototype(version: str) -> None:
+    at, expected = VERSIONS.index(version), {}
+    for name, forms in PROTOTYPES.items():
+        for (since, until), form in forms.items():
+            if VERSIONS.index(since) <= at <= VERSIONS.index(until):
+                expected[name] = form
+    found = {
+        name: f"{letter(one.restype)}:{''.join(map(letter, one.argtypes))}"
+        for name, one in ABI[version].functions.items()
+        if name != "rkllm_createDefaultParam"  # gives a structure
+    }
+    assert found == expected
+
+
+def test_the_callbacks_of_the_newest_release() -> None:
+    abi = ABI["1.3.0"]
+    text, tokens, number = ctypes.c_char_p, ctypes.POINTER(ctypes.c_int32), ctypes.c_int32
+    assert abi.LLMTokenizerCallback._restype_ is ctypes.c_int
+    assert abi.LLMTokenizerCallback._argtypes_ == (ctypes.c_void_p, text, number, tokens, number)
+    assert abi.LLMGetEmbedCallback._restype_ is ctypes.c_int
+    long = ctypes.c_uint64
+    assert abi.LLMGetEmbedCallback._argtypes_ == (ctypes.c_void_p, tokens, long, ctypes.c_void_p, long)

@@ -21,7 +21,8 @@ TOKENS = Step("tokens", clear=True, keep_history=True, form="tokens")
 WHOLE = Step("whole", clear=True, keep_history=True, form="whole")
 KEPT = Step("prefix", clear=False, keep_history=False, form="whole")
 CLEARED = KEPT._replace(clear=True)
-FRESH = Step("fresh", clear=True, keep_history=False, form="tokens")
+FRESH = Step("fresh", clear=True, keep_history=True, form="tokens")
+BARE = Step("fresh", clear=False, keep_history=False, form="tokens")
 
 ROWS: dict[str, tuple[list[Message] | None, list[Message], Traits, Step]] = {
     "grown by a turn": ([SYSTEM, Q1, A1], [SYSTEM, Q1, A1, Q2], FULL, GROWN),
@@ -42,8 +43,8 @@ ROWS: dict[str, tuple[list[Message] | None, list[Message], Traits, Step]] = {
     "prefix, a new picture": ([SEEN1, A1], [Q1, A1, SEEN2], PREFIX, CLEARED),
     "prefix, text": ([Q1, A1], [Q1, A1, Q2], PREFIX, KEPT._replace(form="tokens")),
     "a model that cannot reuse": ([Q1, A1], [Q1, A1, Q2], FULL._replace(reuse="none"), FRESH),
-    "1.1": ([Q1, A1], [Q1, A1, Q2], FULL._replace(history=False), FRESH._replace(clear=False)),
-    "1.1 with a picture": (None, [SEEN1], FULL._replace(history=False), FRESH._replace(clear=False, form="whole")),
+    "1.1": ([Q1, A1], [Q1, A1, Q2], FULL._replace(history=False), BARE),
+    "1.1 with a picture": (None, [SEEN1], FULL._replace(history=False), BARE._replace(form="whole")),
 }
 
 

@@ -77,6 +77,7 @@ def test_every_figure_has_a_source_and_scales() -> None:
     slow = timings.environment("rk3588", "qwen3-vl-2b", slowness=1)
     assert float(slow["RKLLM_SIM_DECODE_MS"]) == pytest.approx(1000 / 14.9, rel=1e-4)
     assert float(slow["RKLLM_SIM_LOAD_MS"]) == 2600
+    assert float(slow["RKLLM_SIM_ENCODER_LOAD_MS"]) == 900
     instant = timings.environment("rk3588", "qwen3-vl-2b")
     assert {float(value) for name, value in instant.items() if name.endswith("_MS")} == {0.0}
     with pytest.raises(EngineError, match=r"no figures of rk1:none are known; choose one of: rk3588:qwen2-vl-2b, "):

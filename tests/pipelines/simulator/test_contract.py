@@ -1,15 +1,21 @@
 """The binding against the simulated runtime, release by release: what is asked for is what the library is given."""
 
+import ctypes
 import gc
+import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from pipelines import simulator
 from pipelines.llm.librkllm import (
     Answer,
+    Init,
     Library,
     RkllmError,
     Rows,
@@ -290,3 +296,49 @@ def test_settings_that_a_release_lacks(start: Open) -> None:
     ):
         with pytest.raises(Unsupported, match=next(iter(setting))):
             start(version, **setting)
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_what_the_daemon_does_not_use_is_ready_to_be_used(version: str, start: Open) -> None:
+    """Run in the background, asked whether it runs (the answer's sense changed with 1.3.0), cross attention."""
+    session = start(version)
+    library, abi, handle = session.library, session.library.abi, session._life.handle
+    said: list[bytes] = []
+    finished = threading.Event()
+
+    def take(result: Any, _userdata: Any, state: int) -> int:
+        if state == 0:
+            said.append(result.contents.text)
+        elif state == 2:
+            finished.set()
+        return 0
+
+    callback = abi.LLMResultCallback(take)
+    param, other = library.defaults(), ctypes.c_void_p()
+    param.model_path, param.max_context_len = session.init.model.encode(), 512
+    third = ctypes.byref(abi.RKLLMCallback(result_callback=callback)) if version == "1.3.0" else callback
+    assert library.rkllm_init(ctypes.byref(other), ctypes.byref(param), third) == 0
+    given = abi.RKLLMInput(input_type=0)
+    given.prompt_input = b"Who?"
+    if abi.has("RKLLMInput", "role"):
+        given.role = b"user"
+    assert library.rkllm_run_async(other, ctypes.byref(given), ctypes.byref(abi.RKLLMInferParam()), None) == 0
+    assert finished.wait(10)
+    running = 1 if version == "1.3.0" else 0
+    while library.rkllm_is_running(other) == running:  # the end is told before it is over
+        time.sleep(0.001)
+    assert json.loads(b"".join(said))["role"] == "user"
+    assert library.rkllm_is_running(handle) != running
+    assert library.rkllm_destroy(other) == 0
+    if "rkllm_set_cross_attn_params" in abi.functions:
+        assert library.rkllm_set_cross_attn_params(handle, ctypes.byref(abi.RKLLMCrossAttnParam(num_tokens=3))) == 0
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_special_tokens_in_a_text_are_stripped_where_the_models_runtime_does_so(
+    version: str, built: Path, tmp_path: Path
+) -> None:
+    for strip in (True, False):
+        model = simulator.write_model(tmp_path / "m.rkllm", strip=strip)
+        with Session(Library(str(build.library(version, built))), Init(model=str(model), max_context_len=512)) as one:
+            assert ("a<|im_end|>b" in report(one, "a<|im_end|>b")["prompt"]) is not strip

@@ -18,6 +18,7 @@ from pipelines.image import fit
 from pipelines.llm import Message, Picture, Sampling, Token
 from pipelines.npu.lock import Npu, Rank
 from pipelines.simulator import build
+from pipelines.vision import rknn
 from pipelines.vision.rknn import COLLECT_EVERY
 
 Encode = Callable[..., Any]
@@ -162,6 +163,31 @@ def test_failures_name_their_cause(
     monkeypatch.setenv("RKLLM_SIM_FAULTS", fault)
     with pytest.raises(engine.EngineError, match=why):
         start(**options)
+
+
+def test_causes_are_those_that_can_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = True
+    monkeypatch.setattr("os.access", lambda path, mode: allowed)  # root may open everything
+    seen = rknn._causes(tmp_path, "x86_64")
+    assert [part in seen for part in ("this is x86_64", "librknnrt.so is missing", "no NPU device")] == [True] * 3
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    (tmp_path / "usr/lib/librknnrt.so").touch()
+    assert rknn._causes(tmp_path, "aarch64").startswith("the kernel has no NPU device")
+    (tmp_path / "dev/dri").mkdir(parents=True)
+    (tmp_path / "dev/dri/renderD129").touch()
+    usual = rknn._causes(tmp_path, "aarch64")
+    for cause in ("librknnrt.so is older than the model", "driver is older than 0.9.8", "the model is for another SoC"):
+        assert cause in usual
+    allowed = False
+    assert rknn._causes(tmp_path, "aarch64") == "the NPU's device may not be opened: usermod -aG video,render USER"
+
+
+@pytest.mark.usefixtures("start")
+@pytest.mark.parametrize(("soc", "mask"), [("rk3588", 7), ("rk3576", 3)])
+def test_a_soc_has_its_cores(soc: str, mask: int, tmp_path: Path) -> None:
+    model = simulator.write_encoder(tmp_path / "any.rknn", size=32, tokens=4, width=8)
+    options = {"model": str(model), "size": 32, "soc": soc, "npu": str(tmp_path / "npu")}
+    assert engine.load("vision", "rknn", options)._rknn.core_mask == mask
 
 
 def test_without_the_toolkit_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,8 @@
 
 A simulated .rknn is a text (see ``pipelines.simulator.write_encoder``). The rows that it makes of a picture are random
 numbers drawn from the picture's checksum, which the first row begins with, byte by byte. The environment says the rest:
-RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails, no-attributes, leak), RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC,
-RKLLM_SIM_NPU.
+RKLLM_SIM_FAULTS (old-driver, old-librknnrt, encoder-fails, no-attributes, leak), RKLLM_SIM_ENCODER_LOAD_MS,
+RKLLM_SIM_ENCODE_MS, RKLLM_SIM_SOC, RKLLM_SIM_NPU.
 """
 
 import fcntl
@@ -63,6 +63,7 @@ class RKNNLite:
         self._data = b""
         self._ready = False
         self.rknn_runtime: Runtime | None = None
+        self.core_mask = 0
 
     def load_rknn(self, path: str) -> int:
         try:
@@ -75,6 +76,7 @@ class RKNNLite:
     def init_runtime(
         self, target: str | None = None, device_id: str | None = None, async_mode: bool = False, core_mask: int = 0
     ) -> int:
+        self.core_mask = core_mask
         for name, said in SAID.items():
             if name in _faults():
                 return self._failed(said)
@@ -85,6 +87,7 @@ class RKNNLite:
         board, made_for = os.environ.get("RKLLM_SIM_SOC", ""), self._model["soc"]
         if board and made_for and board != made_for:
             return self._failed(f"RKNN_ERR_TARGET_PLATFORM_UNMATCH: the model is for {made_for}")
+        time.sleep(float(os.environ.get("RKLLM_SIM_ENCODER_LOAD_MS") or 0) / 1000)
         self._ready = True
         self.rknn_runtime = Runtime(int(self._model["size"]))
         return 0
