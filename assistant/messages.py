@@ -170,9 +170,7 @@ class Unseen(Message, frozen=True, kw_only=True):
     """Vision's other answer: there is no picture to look at, or one that shows too little, and why."""
 
     turn: Turn
-    why: Literal[
-        "muted", "lost", "stale", "unreadable", "none", "loading", "dark", "overexposed", "covered", "blurred"
-    ]
+    why: Literal["muted", "lost", "stale", "unreadable", "none", "loading", "dark", "overexposed", "covered", "blurred"]
     detail: str = ""
 
 

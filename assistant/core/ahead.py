@@ -48,6 +48,10 @@ class Budget:
     def spend(self, ms: float, now: int) -> None:
         self._left = self.left(now) - ms
 
+    def save(self, most_ms: float) -> None:
+        """Save so much at most from now on."""
+        self._most = most_ms
+
     def give_back(self, ms: float) -> None:
         self._left = min(self._most, self._left + ms)
 
