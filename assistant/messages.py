@@ -207,7 +207,6 @@ class Thinking(Message, frozen=True, kw_only=True):
     done: int  # tokens that stand in the cache; what an engine cannot tell is 0 until all do
     total: int
     ahead: bool = False  # before the question is known; more of the prompt comes with it
-    used: bool = True  # False: what was computed so far will not be of use
 
 
 class ReplyToken(Message, frozen=True, kw_only=True):

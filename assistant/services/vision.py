@@ -46,6 +46,7 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     encoder: Engine = Engine("auto")
     camera: str = "main"  # which one is meant when a Look names none
     wait_ms: int = 1500  # how long a Look waits for a frame that is fresh enough
+    loading_ms: int = 5000  # how long it waits for a model that is still loading
     same_scene: float = frames.SAME_SCENE  # worst block difference up to which a picture still shows the same
     kept: int = 4  # embeddings held, newest first
     closer: float = closer.SHARE  # of width and height that "look closer" shows
@@ -116,7 +117,8 @@ class Eyes:
                     self._gaze.begin(look)
                     self._checked = 0
                     return
-                deadline = self._service.clock() + self._settings.wait_ms * 1_000_000
+                wait_ms = self._settings.wait_ms if self.encoder is not None else self._settings.loading_ms
+                deadline = self._service.clock() + wait_ms * 1_000_000
                 self._waiting[look.turn.conversation] = (look, deadline)
             case SpeechEnded(turn=turn, last_sample_at=at):
                 self._gaze.spoken(turn, at)
