@@ -163,6 +163,7 @@ class Embedding(Message, frozen=True, kw_only=True):
     grid: tuple[int, int] = (0, 0)
     engine_ms: float = 0.0  # waiting for the NPU included; 0 when the embedding was already in hand
     npu: NpuCost | None = None  # None: without an NPU, or in hand already
+    encoded_at: int = 0  # when encoding it was done; before the turn, where it was in hand; 0: it was not encoded
     ahead: bool = False  # it answers a Look that was ahead
 
 

@@ -42,7 +42,7 @@ def picture(seen: Embedding, payload: bytes | memoryview) -> llm.Picture:
 
 
 def bound(seen: Embedding, shown: PictureRef, fresh: bool, cost: NpuCost | None) -> PictureBound:
-    """The turn of ``seen`` is about the picture ``shown``; ``fresh``: it is new to the conversation, and encoding it had
+    """The turn of ``seen`` is about the picture ``shown``; ``fresh``: it is new to the conversation; encoding it had
     that ``cost``."""
     return PictureBound(
         turn=seen.turn,

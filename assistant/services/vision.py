@@ -287,6 +287,7 @@ class Eyes:
             grid=encoding.grid,
             engine_ms=(time.perf_counter() - began) * 1000,
             npu=None if cost is None else NpuCost(cost.wait_ms, cost.hold_ms, cost.behind),
+            encoded_at=self._service.clock(),
             ahead=rank is not Rank.USER_WAITS,
         )
         self._gaze.encoded(message.engine_ms)
