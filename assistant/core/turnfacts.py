@@ -266,7 +266,9 @@ def _stages(facts: Facts) -> tuple[Stage, ...]:
         ended = seen.encoded_at or sent_at
         began = ended - round(seen.engine_ms * 1e6)
         if seen.engine_ms and ended > facts.turn.start:  # else it was in hand
-            stages += _waited("encode ahead" if seen.ahead else "encode", began, seen.npu, ended)
+            own = facts.bound is not None and facts.bound.identity == seen.identity
+            cost = facts.bound.npu if facts.bound is not None and own else seen.npu
+            stages += _waited("encode ahead" if seen.ahead else "encode", began, cost, ended)
     if facts.prompts:
         stages.append(("prefill ahead", facts.prompts[0][0], facts.prompts[-1][0]))
     usage = facts.ended.usage if facts.ended is not None else None
