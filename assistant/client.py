@@ -28,6 +28,7 @@ from assistant.messages import (
     SpeakerIdle,
     Speaking,
     Spoken,
+    Thinking,
     Turn,
     TurnStarted,
 )
@@ -35,7 +36,7 @@ from assistant.nursery import Nursery
 from assistant.service import EXIT_CONFIG, SUPERVISOR_LOCK
 from assistant.wire import Received
 
-OF_A_TURN = (TurnStarted, PictureBound, ReplyToken, ReplySentence, ReplyEnded, Speaking, Spoken, SpeakerIdle)
+OF_A_TURN = (TurnStarted, PictureBound, Thinking, ReplyToken, ReplySentence, ReplyEnded, Speaking, Spoken, SpeakerIdle)
 READY_S, ANSWER_S, CONFIRM_S = 60.0, 30.0, 5.0
 CHECK_S = 0.25  # between looks at whether a starting daemon still lives
 

@@ -44,6 +44,10 @@ class Memory:
     def last_reply(self, name: str) -> str:
         return self._conversation(name).last_reply
 
+    def record(self, turn: Turn) -> Record | None:
+        """What was asked in a turn."""
+        return self._conversation(turn.conversation).record(turn.start)
+
     def in_context(self, name: str) -> PictureRef | None:
         """The picture that the next question may still be about."""
         picture = self._conversation(name).picture
@@ -73,7 +77,31 @@ class Memory:
 
     def prompt(self, name: str, reserve: int, system: str, examples: Sequence[tuple[str, str]]) -> list[llm.Message]:
         """The conversation as the model is given it, with ``reserve`` tokens left for the reply."""
-        able, talk = self._model.capabilities, self._conversation(name)
+        return self._rendered(self._conversation(name), reserve, system, examples)
+
+    def prospect(
+        self,
+        turn: Turn,
+        question: str,
+        picture: PictureRef | None,
+        reserve: int,
+        system: str,
+        examples: Sequence[tuple[str, str]],
+    ) -> list[llm.Message]:
+        """``prompt`` as it would be if the question were asked: it may not be, and nothing is kept of it."""
+        talk = self._conversation(turn.conversation).fork()
+        if talk.over(self._clock(), self._gap_s):
+            talk.clear()
+        talk.ask(question, picture, start=turn.start, wall=0.0, at=self._clock())
+        return self._rendered(talk, reserve, system, examples)
+
+    def close(self) -> None:
+        self._history.close()
+
+    def _rendered(
+        self, talk: Conversation, reserve: int, system: str, examples: Sequence[tuple[str, str]]
+    ) -> list[llm.Message]:
+        able = self._model.capabilities
         talk.retire_pictures(but=self._pictures)
         messages = talk.render(
             budget=able.context,
@@ -84,9 +112,6 @@ class Memory:
             examples=examples,
         )
         return [self._shown(message) for message in messages]
-
-    def close(self) -> None:
-        self._history.close()
 
     def _conversation(self, name: str) -> Conversation:
         if name not in self._conversations:

@@ -133,7 +133,10 @@ class Look(Message, frozen=True, kw_only=True):
     known_signature: bytes = b""
     max_age_ms: int = 1000  # a frame older than this is not shown: wait for a newer one, or Unseen
     until: int  # dialogue no longer waits for an answer after this time
-    ahead: bool = False  # while the user still speaks: worth less than a question that waits
+    anew: bool = False  # of what was encoded before, only a picture taken since the turn began will do
+    # While the user still speaks: worth less than a question that waits. Until the speech ends, the scene is watched
+    # and may be encoded again; that there is nothing to see, or that it would not pay, is not told.
+    ahead: bool = False
 
 
 class NpuCost(msgspec.Struct, frozen=True):
@@ -161,13 +164,15 @@ class Embedding(Message, frozen=True, kw_only=True):
     grid: tuple[int, int] = (0, 0)
     engine_ms: float = 0.0  # waiting for the NPU included; 0 when the embedding was already in hand
     npu: NpuCost | None = None  # None: without an NPU, or in hand already
+    encoded_at: int = 0  # when encoding it was done; before the turn, where it was in hand; 0: it was not encoded
+    ahead: bool = False  # it answers a Look that was ahead
 
 
 class Unseen(Message, frozen=True, kw_only=True):
     """Vision's other answer: there is no picture to look at, or one that shows too little, and why."""
 
     turn: Turn
-    why: Literal["muted", "lost", "stale", "unreadable", "none", "dark", "overexposed", "covered", "blurred"]
+    why: Literal["muted", "lost", "stale", "unreadable", "none", "loading", "dark", "overexposed", "covered", "blurred"]
     detail: str = ""
 
 
@@ -197,6 +202,15 @@ class PictureBound(Message, frozen=True, kw_only=True):
     npu: NpuCost | None = None  # of encoding it for this turn
 
 
+class Thinking(Message, frozen=True, kw_only=True):
+    """The prompt is being computed: told when that begins, now and then, and when it is done."""
+
+    turn: Turn
+    done: int  # tokens that stand in the cache; what an engine cannot tell is 0 until all do
+    total: int
+    ahead: bool = False  # before the question is known; more of the prompt comes with it
+
+
 class ReplyToken(Message, frozen=True, kw_only=True):
     turn: Turn
     text: str
@@ -223,6 +237,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     decode_ms: float = 0.0
     memory_mb: float = 0.0  # of the model's runtime, at its peak; 0: not known
     npu: NpuCost | None = None  # None: without an NPU
+    began_at: int = 0  # ns, when the model was given the question, and its first token; before the turn's own end
+    first_token_at: int = 0  # where an answer was begun on a Guess; 0: not known
+    wasted_ms: float = 0.0  # of the model, on prompts and answers of this turn that were not used
+    wasted_npu_ms: float = 0.0  # of these, in possession of the NPU
 
 
 class ReplyEnded(Message, frozen=True, kw_only=True):
@@ -369,6 +387,7 @@ TOPICS: dict[type[Message], Topic] = {
     Unseen: Topic(publishers=("vision",)),
     TurnStarted: Topic(publishers=("dialogue",)),
     PictureBound: Topic(publishers=("dialogue",)),
+    Thinking: Topic(publishers=("dialogue",)),
     ReplyToken: Topic(publishers=("dialogue",)),
     ReplySentence: Topic(publishers=("dialogue",)),
     ReplyEnded: Topic(publishers=("dialogue",)),

@@ -41,6 +41,8 @@ class Line(msgspec.Struct, kw_only=True):
     cached_tokens: int = 0
     completion_tokens: int = 0
     tokens_per_s: float | None = None  # of the reply, as its engine measured it
+    wasted_ms: float = 0.0  # of work that was done ahead and not used
+    wasted_npu_ms: float = 0.0  # of it, in possession of the NPU
     memory_mb: float | None = None  # of the model's runtime, at its peak
     npu: dict[str, NpuCost] = {}  # what its possession cost "encode" and "reply"; empty without an NPU
     finish_reason: str | None = None
@@ -167,6 +169,8 @@ def _line(record: TurnRecord, number: int) -> Line:
         completion_tokens=record.completion_tokens,
         tokens_per_s=_rounded(record.tokens_per_s),
         memory_mb=_rounded(record.memory_mb),
+        wasted_ms=round(record.wasted_ms, 3),
+        wasted_npu_ms=round(record.wasted_npu_ms, 3),
         npu={job: NpuCost(round(c.wait_ms, 3), round(c.hold_ms, 3), c.behind) for job, c in record.npu.items()},
         finish_reason=record.finish_reason,
         detail=record.detail,

@@ -9,7 +9,7 @@ import numpy as np
 
 from assistant.core.conversation import PictureRef
 from assistant.core.looking import Sight
-from assistant.messages import Embedding, Look, PictureBound, Turn
+from assistant.messages import Embedding, Look, NpuCost, PictureBound, Turn
 from pipelines import image, llm
 
 
@@ -23,6 +23,7 @@ def look(turn: Turn, sight: Sight, max_age_ms: int, until: int) -> Look:
         known_signature=sight.known.signature if sight.known else b"",
         max_age_ms=max_age_ms if sight.ages else 0,
         until=until,
+        anew=sight.anew,
     )
 
 
@@ -40,8 +41,9 @@ def picture(seen: Embedding, payload: bytes | memoryview) -> llm.Picture:
     return llm.Picture(seen.identity, rows=rows, grid=seen.grid)
 
 
-def bound(seen: Embedding, shown: PictureRef) -> PictureBound:
-    """The turn of ``seen`` is about the picture ``shown``."""
+def bound(seen: Embedding, shown: PictureRef, fresh: bool, cost: NpuCost | None) -> PictureBound:
+    """The turn of ``seen`` is about the picture ``shown``; ``fresh``: it is new to the conversation; encoding it had
+    that ``cost``."""
     return PictureBound(
         turn=seen.turn,
         identity=shown.identity,
@@ -49,9 +51,9 @@ def bound(seen: Embedding, shown: PictureRef) -> PictureBound:
         frame_seq=shown.frame_seq,
         captured_at=shown.captured_at,
         verified_at=seen.verified_at,
-        fresh=seen.form != "unchanged",
+        fresh=fresh,
         region=shown.region,
-        npu=seen.npu,
+        npu=cost,
     )
 
 

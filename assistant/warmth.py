@@ -34,6 +34,7 @@ class Warmth:
         else:
             self._service.figures.pop("npu_celsius", None)
         was, self.hot = self.hot, heat.hot(self.hot, celsius, self._limit_c)
+        self._service.figures["spare_npu"] = float(self.hot)  # other services go by it
         if self.hot and not was:
             told = (
                 f"the NPU has {celsius:.0f} °C (hot_c is {self._limit_c:g}): answers are shorter, nothing is done ahead"

@@ -20,13 +20,15 @@ LANES: dict[str, tuple[str, Color]] = {
     "endpoint": ("endpoint", (190, 184, 178)),
     "asr": ("recognise", (150, 170, 40)),
     "encode": ("encode", (60, 160, 235)),
+    "encode ahead": ("encode ahead", (120, 190, 240)),
+    "prefill ahead": ("prefill ahead", (205, 150, 220)),
     "prefill": ("prefill", (170, 90, 190)),
     "generate": ("generate", (130, 60, 150)),
     "voice": ("voice", (90, 110, 235)),
     "sound": ("reply sounds", (110, 175, 90)),
 }
 # Waits for the NPU, in the lane of what waits.
-WAITS = {"encode waits": "encode", "prefill waits": "prefill"}
+WAITS = {"encode waits": "encode", "encode ahead waits": "encode ahead", "prefill waits": "prefill"}
 WAITING: Color = (205, 205, 205)
 WIDTH, HEAD, FOOT = 1680, 96, 30
 LANE, PAD = 15, 14  # height of a lane, space between rows

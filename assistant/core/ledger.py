@@ -45,7 +45,11 @@ class Ledger:
         """Close the turns of which nothing was heard for ``after_s``: they are "lost" (a service died)."""
         done = self._settle(now)
         for key, facts in list(self._open.items()):
-            if now - facts.news_at > after_s * 1e9:
+            if now - facts.news_at <= after_s * 1e9:
+                continue
+            if not facts.begun:
+                del self._open[key]  # speech that was worked for, and of which nothing came
+            else:
                 done.append(self._close(key, record_of(facts, "lost")))
         return done
 
@@ -56,7 +60,7 @@ class Ledger:
             return  # a straggler of a turn that was told
         facts = self._open.get(key)
         if facts is None or facts.turn.revision < turn.revision:
-            facts = self._open[key] = Facts(turn)
+            facts = self._open[key] = Facts(turn, facts)
         elif facts.turn.revision > turn.revision:
             return
         facts.note(message, sent_at, samples)

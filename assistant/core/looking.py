@@ -15,10 +15,11 @@ Policy = Literal["fresh", "always", "never"]
 
 class LookPlan(msgspec.Struct, frozen=True):
     """``compare``: the picture in context does, if the newest frame shows exactly the same (it is verified, not
-    replaced); otherwise a new picture is taken in any case."""
+    replaced). ``anew``: a picture from before the question does not, whatever it shows."""
 
     needed: bool
     compare: bool = False
+    anew: bool = False
 
 
 class Sight(msgspec.Struct, frozen=True):
@@ -28,6 +29,7 @@ class Sight(msgspec.Struct, frozen=True):
     region: closer.Region
     known: PictureRef | None  # a picture of just this in context, which does if it still shows the same
     ages: bool  # a camera's picture does; one that was sent for the question does not
+    anew: bool = False  # one from before the question will not do
 
 
 # Whole utterances, normalised, that no picture is needed for.
@@ -69,11 +71,12 @@ def look_for(question: str, policy: Policy = "fresh", known: bool = False) -> Lo
     if policy == "never":
         return LookPlan(False)
     if policy == "always":
-        return LookPlan(True)
+        return LookPlan(True, anew=True)
     if is_small_talk(question):
         return LookPlan(False)
     words = commands.normalise(question)
-    return LookPlan(True, compare=known and not _ANEW.search(words) and not _ANEW_ZH.search(words))
+    anew = bool(_ANEW.search(words) or _ANEW_ZH.search(words))
+    return LookPlan(True, compare=known and not anew, anew=anew)
 
 
 def sight_for(
@@ -83,20 +86,27 @@ def sight_for(
     about: str,
     cameras: Mapping[str, Sequence[str]],
     asked: str = "",
+    ahead: PictureRef | None = None,
+    since: int = 0,
 ) -> Sight | None:
     """What to look at for a question; None if it needs no look.
 
     ``known``: the picture in context. ``about``: the camera that the conversation is about; it stays so until
     another is named or the conversation ends. ``cameras``: what each may be called. ``asked``: what a program chose
-    for this question, a camera or a picture that it sent under a name of its own.
+    for this question, a camera or a picture that it sent under a name of its own. ``ahead``: the picture that was
+    looked at while the question was spoken, which began at ``since`` (ns); it is of the camera ``about``.
     """
     plan = look_for(question, policy, known is not None)
     if not plan.needed and not asked:
         return None
     camera = asked or named(question, cameras) or (about if about in cameras else "")
     region = closer.region(question)
+    ages = not asked or asked in cameras
+    if ahead is not None and (ahead.camera, ahead.region) == (camera, region):
+        good = not plan.anew or ahead.captured_at >= since
+        return Sight(camera, region, ahead if good else None, ages, plan.anew)
     same = known is not None and (known.camera, known.region) == (camera, region)
-    return Sight(camera, region, known if plan.compare and same else None, ages=not asked or asked in cameras)
+    return Sight(camera, region, known if plan.compare and same else None, ages, plan.anew)
 
 
 def is_small_talk(text: str) -> bool:

@@ -121,6 +121,14 @@ SAYINGS: dict[str, dict[Language, str]] = {
     },
     "picture_unreadable": {"en": "I cannot read this picture.", "zh": "这张照片我读不了。"},
     "no_picture": {"en": "I have no picture to look at.", "zh": "我没有照片可看。"},
+    "eyes_loading": {
+        "en": "I am still loading my eyes. Please ask me again in a moment.",
+        "zh": "我的眼睛还在加载，请稍后再问我。",
+    },
+    "model_stuck": {
+        "en": "I could not finish that thought and have to start again. Please ask me once more in a moment.",
+        "zh": "我刚才卡住了，正在重新启动，请稍后再问一次。",
+    },
     "picture_dark": {
         "en": "I can't see well: it is too dark, or something covers the lens.",
         "zh": "我看不清楚：太暗了，或者镜头被挡住了。",
@@ -167,6 +175,7 @@ _UNSEEN = {
     "stale": "picture_stale",
     "unreadable": "picture_unreadable",
     "none": "no_picture",
+    "loading": "eyes_loading",
     "dark": "picture_dark",
     "overexposed": "picture_overexposed",
     "covered": "picture_covered",

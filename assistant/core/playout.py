@@ -165,19 +165,21 @@ class Playout:
             self._over.pop(turn, None)
         return done
 
-    def drop(self, conversation: str, before: int) -> tuple[list[Said], list[Turn]]:
-        """Forget everything of older turns of a conversation: what was heard of each sentence, and the turns cut."""
+    def drop(self, conversation: str, before: int, revision: int = 0) -> tuple[list[Said], list[Turn]]:
+        """Forget everything of older turns of a conversation, and of lower revisions of the one that started then: what
+        was heard of each sentence, and the turns cut."""
+        newest = before, revision
         kept: deque[_Sentence] = deque()
         said: list[Said] = []
         turns: dict[Turn, None] = {}
         for sentence in self._queue:
-            if sentence.turn.conversation != conversation or sentence.turn.start >= before:
+            if sentence.turn.conversation != conversation or age(sentence.turn) >= newest:
                 kept.append(sentence)
                 continue
             turns[sentence.turn] = None
             if sentence.played or sentence.ahead:
                 said.append(Said(sentence.turn, sentence.index, sentence.heard(), False))
-        for turn in [t for t in self._closing if t.conversation == conversation and t.start < before]:
+        for turn in [t for t in self._closing if t.conversation == conversation and age(t) < newest]:
             turns[turn] = None
             del self._closing[turn]
         for turn in turns:
@@ -192,6 +194,11 @@ class Playout:
 
     def _find(self, turn: Turn, index: int) -> _Sentence | None:
         return next((s for s in self._queue if s.turn == turn and s.index == index), None)
+
+
+def age(turn: Turn) -> tuple[int, int]:
+    """Of two turns of a conversation, the greater is the newer; a revision replaces what was before it."""
+    return turn.start, turn.revision
 
 
 def whole_words(text: str, share: float) -> str:

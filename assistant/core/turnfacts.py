@@ -19,6 +19,7 @@ from assistant.messages import (
     SpeechDropped,
     SpeechEnded,
     Spoken,
+    Thinking,
     Turn,
     TurnStarted,
     Unseen,
@@ -58,6 +59,8 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_s: float | None = None  # of the reply, as its engine measured it
     memory_mb: float | None = None  # of the model's runtime, at its peak
     npu: dict[str, NpuCost] = {}  # what its possession cost "encode" and "reply"; empty without an NPU
+    wasted_ms: float = 0.0  # of encoding, computing prompts and generating that were begun ahead and not used
+    wasted_npu_ms: float = 0.0  # of these, in possession of the NPU
     timings_ms: dict[str, float | None] = {}  # TIMINGS; first_audio and reply_end count from asked_at
     stages: tuple[Stage, ...] = ()  # in order of their begin
 
@@ -65,7 +68,8 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
 class Facts:
     """What is known of a turn so far: the first message of each kind, and when it was sent."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, before: "Facts | None" = None) -> None:
+        """``before``: what is known of a lower revision. Only what was done ahead stays true of the turn."""
         self.turn = turn
         self.news_at = 0
         self.over_at: int | None = None
@@ -77,7 +81,8 @@ class Facts:
         self.bound: PictureBound | None = None
         self.ended: ReplyEnded | None = None
         self.unseen: Unseen | None = None
-        self.looked: dict[str, tuple[int, float]] = {}  # picture -> embedding sent at, engine ms
+        self.looked: dict[str, tuple[int, Embedding]] = dict(before.looked) if before is not None else {}  # by picture
+        self.prompts: list[tuple[int, Thinking]] = list(before.prompts) if before is not None else []  # ahead, sent at
         self.tokens: dict[int, tuple[str, int]] = {}  # index -> text, sent at
         self.sentences: dict[int, int] = {}  # index -> sent at
         self.speaking: dict[int, int] = {}  # index -> first sample at
@@ -107,8 +112,10 @@ class Facts:
 
     def _note_piece(self, message: Message, sent_at: int, samples: int) -> None:
         match message:
-            case Embedding(identity=identity, engine_ms=engine_ms):
-                self.looked.setdefault(identity, (sent_at, engine_ms))
+            case Embedding(identity=identity, form=form) if form != "unchanged":
+                self.looked.setdefault(identity, (sent_at, message))
+            case Thinking(ahead=True):
+                self.prompts.append((sent_at, message))
             case ReplyToken(index=index, text=text):
                 self.tokens.setdefault(index, (text, sent_at))
             case ReplySentence(index=index):
@@ -119,6 +126,11 @@ class Facts:
                 self.said.setdefault(index, message)
             case AudioOut(index=index, first_sample_at=at, rate=rate) if rate > 0:
                 self.blocks.setdefault((index, at), samples * 1000.0 / rate)
+
+    @property
+    def begun(self) -> bool:
+        """Is more known than what was done ahead?"""
+        return any(kind not in (Embedding, Thinking) for kind in self.sent)
 
     @property
     def over(self) -> bool:
@@ -140,7 +152,7 @@ class Facts:
 
 KINDS = (
     SpeechDropped, SpeechEnded, Heard, TurnStarted, PictureBound, ReplyEnded, Unseen, Embedding, ReplyToken,
-    ReplySentence, Speaking, Spoken, AudioOut, SpeakerIdle,
+    ReplySentence, Speaking, Spoken, AudioOut, SpeakerIdle, Thinking,
 )  # fmt: skip
 
 
@@ -173,6 +185,8 @@ def record_of(facts: Facts, reason: Reason | None) -> TurnRecord:
             frame_identity=bound.identity,
             picture_fresh=bound.fresh,
         )
+    wasted, wasted_npu = _vain(facts)
+    record = msgspec.structs.replace(record, wasted_ms=wasted, wasted_npu_ms=wasted_npu)
     costs = {"encode": bound.npu if bound else None, "reply": ended.usage.npu if ended else None}
     record = msgspec.structs.replace(record, npu={job: cost for job, cost in costs.items() if cost is not None})
     if ended is None:
@@ -185,7 +199,18 @@ def record_of(facts: Facts, reason: Reason | None) -> TurnRecord:
         completion_tokens=usage.completion_tokens,
         tokens_per_s=usage.completion_tokens * 1000 / usage.decode_ms if usage.decode_ms else None,
         memory_mb=usage.memory_mb or None,
+        wasted_ms=wasted + usage.wasted_ms,
+        wasted_npu_ms=wasted_npu + usage.wasted_npu_ms,
     )
+
+
+def _vain(facts: Facts) -> tuple[float, float]:
+    """Milliseconds of encoding for this turn that no answer was about, and of them those on the NPU."""
+    shown = facts.bound.identity if facts.bound is not None else ""
+    vain = [seen for identity, (_, seen) in facts.looked.items() if seen.ahead and identity != shown]
+    waited = sum(seen.npu.wait_ms for seen in vain if seen.npu is not None)
+    on_npu = sum(seen.npu.hold_ms for seen in vain if seen.npu is not None)
+    return sum(seen.engine_ms for seen in vain) - waited, on_npu
 
 
 def joined(texts: list[str]) -> str:
@@ -216,7 +241,7 @@ def _timings(facts: Facts) -> dict[str, float | None]:
     return {
         "endpoint": _span(last_sample, facts.sent.get(SpeechEnded)),
         "asr": asr,
-        "encode": embedding[1] if embedding is not None else None,
+        "encode": embedding[1].engine_ms if embedding is not None else None,
         "prefill": usage.prefill_ms if usage is not None else None,
         "first_token": first_token,
         "decode": usage.decode_ms if usage is not None else None,
@@ -237,10 +262,19 @@ def _stages(facts: Facts) -> tuple[Stage, ...]:
         stages.append(("speech", facts.turn.start, facts.speech_ended.last_sample_at))
         stages.append(("endpoint", facts.speech_ended.last_sample_at, facts.sent[SpeechEnded]))
         stages.append(("asr", facts.sent[SpeechEnded], facts.sent.get(Heard)))
-    if facts.bound is not None and (embedding := facts.looked.get(facts.bound.identity)) is not None:
-        stages += _waited("encode", embedding[0] - round(embedding[1] * 1e6), facts.bound.npu, embedding[0])
-    first = facts.tokens[0][1] if 0 in facts.tokens else None
+    for sent_at, seen in facts.looked.values():
+        ended = seen.encoded_at or sent_at
+        began = ended - round(seen.engine_ms * 1e6)
+        if seen.engine_ms and ended > facts.turn.start:  # else it was in hand
+            own = facts.bound is not None and facts.bound.identity == seen.identity
+            cost = facts.bound.npu if facts.bound is not None and own else seen.npu
+            stages += _waited("encode ahead" if seen.ahead else "encode", began, cost, ended)
+    if facts.prompts:
+        stages.append(("prefill ahead", facts.prompts[0][0], facts.prompts[-1][0]))
     usage = facts.ended.usage if facts.ended is not None else None
+    first = facts.tokens[0][1] if 0 in facts.tokens else None
+    if usage is not None and usage.first_token_at:
+        first = usage.first_token_at
     if first is not None and usage is not None and usage.prefill_ms:
         begin = first - round(max(usage.first_token_ms, usage.prefill_ms) * 1e6)
         waited = usage.npu.wait_ms if usage.npu is not None else 0.0

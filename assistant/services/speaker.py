@@ -14,7 +14,7 @@ import numpy as np
 
 from assistant import config
 from assistant.config import Engine
-from assistant.core.playout import Block, Playout, Said
+from assistant.core.playout import Block, Playout, Said, age
 from assistant.journal import of
 from assistant.messages import (
     AudioOut,
@@ -24,6 +24,7 @@ from assistant.messages import (
     ReplySentence,
     SpeakerIdle,
     Speaking,
+    SpeechStarted,
     Spoken,
     Turn,
     TurnStarted,
@@ -38,6 +39,7 @@ from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
+NONE = (0, 0)  # older than any turn
 IDLE_S = 0.25
 OPEN_S = 3.0  # how long the start waits for the device; what is slower is told as lost until it is there
 HOPE_NS = 3_000_000_000  # how long a reply waits for a lost device to be replaced
@@ -56,7 +58,7 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
 
 def run(service: Service, settings: Settings) -> None:
-    service.listen(TurnStarted, ReplySentence, ReplyEnded, Interrupt)
+    service.listen(SpeechStarted, TurnStarted, ReplySentence, ReplyEnded, Interrupt)
     service.busy("loading the voice", 60.0)
     try:
         voice = tts.load(settings.tts.engine, settings.tts.options)
@@ -148,7 +150,7 @@ class Mouth:
         self._said: tuple[Turn, int] | None = None  # the last sentence whose beginning was told
         self._muted = False
         self._engine_ms: dict[tuple[Turn, int], float] = {}
-        self._newest: dict[str, int] = {}  # conversation -> start of its newest turn
+        self._newest: dict[str, tuple[int, int]] = {}  # conversation -> age of its newest turn
 
     def open(self) -> None:
         if self._settings.output == "bus":
@@ -173,11 +175,14 @@ class Mouth:
     def obey(self, received: Received) -> None:
         match received.message:
             case TurnStarted(turn=turn):
-                self._silence(turn.conversation, turn.start)
-            case ReplySentence() as sentence if sentence.turn.start >= self._newest.get(sentence.turn.conversation, 0):
+                self._silence(turn.conversation, turn.start, turn.revision)
+            case SpeechStarted(turn=turn) if turn.revision:  # the question goes on: there is no answer to it yet
+                if turn.start == self._newest.get(turn.conversation, NONE)[0]:
+                    self._silence(turn.conversation, turn.start, turn.revision)
+            case ReplySentence() as sentence if self._wanted(sentence.turn):
                 self._playout.add(sentence.turn, sentence.index, sentence.text)
                 self._synthesis.begin(sentence)
-            case ReplyEnded(turn=turn, sentences=count) if turn.start >= self._newest.get(turn.conversation, 0):
+            case ReplyEnded(turn=turn, sentences=count) if self._wanted(turn):
                 self._playout.ended(turn, count)
             case Interrupt(conversation=conversation, before=before):
                 self._silence(conversation, before)
@@ -243,10 +248,13 @@ class Mouth:
         if isinstance(self._output, Playback):
             self._service.figures["underruns"] = self._output.underruns
 
-    def _silence(self, conversation: str, before: int) -> None:
-        self._newest[conversation] = max(before, self._newest.get(conversation, 0))
+    def _wanted(self, turn: Turn) -> bool:
+        return age(turn) >= self._newest.get(turn.conversation, NONE)
+
+    def _silence(self, conversation: str, before: int, revision: int = 0) -> None:
+        self._newest[conversation] = max((before, revision), self._newest.get(conversation, NONE))
         self._listen()
-        said, turns = self._playout.drop(conversation, before)
+        said, turns = self._playout.drop(conversation, before, revision)
         if turns:
             self._take_back()
         self._report(said)

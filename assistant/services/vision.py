@@ -13,13 +13,28 @@ from numpy.typing import NDArray
 from assistant import config
 from assistant.config import Engine
 from assistant.core import closer, frames
+from assistant.core.gaze import Gaze, Watch
 from assistant.journal import of
-from assistant.messages import CameraState, Embedding, Frame, Look, NpuCost, Unseen
+from assistant.loading import Loading
+from assistant.messages import (
+    LIVE,
+    CameraState,
+    Embedding,
+    Frame,
+    Heartbeat,
+    Look,
+    NpuCost,
+    SpeechDropped,
+    SpeechEnded,
+    Turn,
+    Unseen,
+)
 from assistant.service import Service, Unfit
 from assistant.wire import Received
 from pipelines import image, vision
 from pipelines.engine import EngineError, told
 from pipelines.image.quality import Fault, Limits, fault
+from pipelines.npu.lock import Rank
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +47,16 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     encoder: Engine = Engine("auto")
     camera: str = "main"  # which one is meant when a Look names none
     wait_ms: int = 1500  # how long a Look waits for a frame that is fresh enough
+    loading_ms: int = 5000  # how long it waits for a model that is still loading
     same_scene: float = frames.SAME_SCENE  # worst block difference up to which a picture still shows the same
     kept: int = 4  # embeddings held, newest first
     closer: float = closer.SHARE  # of width and height that "look closer" shows
     quality: Limits = Limits()  # a picture that nothing can be seen on is refused, in words
     load_s: float = 120.0  # a model may take this long to load
+    # The share of the time that may be spent on encoding pictures that nobody has asked about: while someone speaks, as
+    # far as nothing comes of it; and while nobody does.
+    speech_duty: float = 0.1
+    idle_duty: float = 0.02
 
 
 SENT = 8  # pictures sent for one question each are a camera of their own
@@ -48,24 +68,34 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def run(service: Service, settings: Settings) -> None:
-    service.listen(Frame, CameraState, Look)
+    service.listen(Frame, CameraState, Look, SpeechEnded, SpeechDropped, Heartbeat)
     service.busy("loading the image encoder", settings.load_s)
-    try:
-        encoder = vision.load(settings.encoder.engine, settings.encoder.options)
-    except EngineError as error:
-        raise Unfit(str(error)) from error
-    eyes = Eyes(service, settings, encoder)
-    service.figures["embedding_width"] = encoder.width  # dialogue compares it with its model's
-    service.ready(told(encoder))
+    chosen = settings.encoder
+    loading = Loading(lambda: vision.load(chosen.engine, chosen.options), service.wake, settings.load_s)
+    eyes = Eyes(service, settings)
     for received in service.messages(idle_s=0.1):
+        if eyes.encoder is None and loading.done:
+            try:
+                eyes.encoder = loading.result()
+            except EngineError as error:
+                raise Unfit(str(error)) from error
+            service.figures["embedding_width"] = eyes.encoder.width  # dialogue compares it with its model's
+            service.ready(told(eyes.encoder))
         if received is not None:
             eyes.take(received)
         eyes.answer_waiting()
+        eyes.look_ahead()
 
 
 class Eyes:
-    def __init__(self, service: Service, settings: Settings, encoder: vision.Encoder) -> None:
-        self._service, self._settings, self._encoder = service, settings, encoder
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self._service, self._settings = service, settings
+        self.encoder: vision.Encoder | None = None  # None: it is still loading
+        self._gaze = Gaze(settings.same_scene, settings.speech_duty, settings.idle_duty)
+        self._unasked: set[str] = set()  # identities of pictures that were encoded ahead, and shown in no turn yet
+        self._about: tuple[str, str] | None = None  # camera and region that the spoken conversation asked about last
+        self._checked = 0  # number of the frame that was last looked at ahead
+        self._spared = True  # nothing is to be encoded but for a question: dialogue is not there, or too hot
         self._newest: OrderedDict[str, Seen] = OrderedDict()  # camera -> its newest frame
         self._states: dict[str, CameraState] = {}
         self._embeddings: OrderedDict[str, tuple[Embedding, bytes]] = OrderedDict()  # by identity
@@ -84,8 +114,22 @@ class Eyes:
                 if state.state != "live":
                     self._newest.pop(state.camera, None)
             case Look() as look if look.until > self._service.clock():
-                deadline = self._service.clock() + self._settings.wait_ms * 1_000_000
+                if look.ahead:
+                    self._gaze.begin(look)
+                    self._checked = 0
+                    return
+                wait_ms = self._settings.wait_ms if self.encoder is not None else self._settings.loading_ms
+                deadline = self._service.clock() + wait_ms * 1_000_000
                 self._waiting[look.turn.conversation] = (look, deadline)
+            case SpeechEnded(turn=turn, last_sample_at=at):
+                self._gaze.spoken(turn, at)
+                self._gaze.stop(turn)
+            case SpeechDropped(turn=turn):
+                self._gaze.stop(turn)
+            case Heartbeat(figures=figures) if received.stamp.sender == "dialogue":
+                self._spared = figures.get("spare_npu", 1.0) > 0
+
+    # --- what was asked ---
 
     def answer_waiting(self) -> None:
         for conversation, (look, deadline) in list(self._waiting.items()):
@@ -99,74 +143,173 @@ class Eyes:
             self._service.publish(Unseen(turn=look.turn, why="muted"))
         elif state is not None and state.state == "lost":
             self._service.publish(Unseen(turn=look.turn, why="lost", detail=state.detail))
+        elif self.encoder is None:
+            if not last_chance:
+                return False
+            self._service.publish(Unseen(turn=look.turn, why="loading", detail="the image encoder is still loading"))
         elif seen is None or self._too_old(seen.frame, look):
             if not last_chance:
                 return False
             self._service.publish(Unseen(turn=look.turn, why="none" if seen is None else "stale"))
         elif look.known and frames.same_scene(look.known_signature, seen.frame.signature, self._settings.same_scene):
+            self._noted(look, seen.frame)
+            self._unasked.discard(look.known)
             self._service.publish(_unchanged(look, seen.frame))
         else:
+            self._noted(look, seen.frame)
             self._show(look, seen)
         return True
+
+    def _noted(self, look: Look, frame: Frame) -> None:
+        if look.turn.conversation == LIVE:
+            self._about = frame.camera, look.region
+            self._gaze.asked(look.turn, frame)
 
     def _too_old(self, frame: Frame, look: Look) -> bool:
         return 0 < look.max_age_ms * 1_000_000 < self._service.clock() - frame.captured_at
 
     def _show(self, look: Look, seen: Seen) -> None:
-        identity = f"{seen.frame.identity}#{look.region}" if look.region else seen.frame.identity
+        identity = _identity(seen.frame, look.region)
         if identity in self._embeddings:
-            message, rows = self._embeddings[identity]
-            self._service.publish(msgspec.structs.replace(message, turn=look.turn, engine_ms=0.0, npu=None), rows)
+            self._again(identity, look, seen.frame)
+            return
+        unasked = [message for message in self._held() if message.identity in self._unasked]
+        if (found := self._gaze.in_hand(unasked, look, seen.frame)) is not None:
+            self._again(found.identity, look, seen.frame)
             return
         picture = np.frombuffer(seen.pixels, np.uint8).reshape(seen.frame.height, seen.frame.width, 3)
         why = self._fault(seen.frame.camera, picture)
         if why is not None:
             self._service.publish(Unseen(turn=look.turn, why=why))
             return
-        size = seen.frame.width, seen.frame.height
-        left, top, right, bottom = closer.window(look.region, *size, self._settings.closer)
         try:
-            encoded = self._encode(look, seen.frame, identity, np.ascontiguousarray(picture[top:bottom, left:right]))
+            encoded = self._encode(look.turn, look.region, seen.frame, picture, Rank.USER_WAITS)
         except EngineError as error:
             log.warning("a picture could not be encoded: %s", error, extra=of(look.turn))
             self._service.publish(Unseen(turn=look.turn, why="unreadable", detail=str(error)))
             return
         self._service.publish(*encoded)
-        self._embeddings[identity] = encoded
-        while len(self._embeddings) > self._settings.kept:
-            self._embeddings.popitem(last=False)
 
-    def _encode(self, look: Look, frame: Frame, identity: str, picture: NDArray[np.uint8]) -> tuple[Embedding, bytes]:
-        """``picture``: the frame, or the region of it that is looked at. Raises EngineError."""
+    def _again(self, identity: str, look: Look, frame: Frame) -> None:
+        """An embedding in hand shows what the frame does. What it cost is told with the first turn that shows it."""
+        message, rows = self._embeddings[identity]
+        verified = max(frame.captured_at, message.verified_at)
+        message = msgspec.structs.replace(message, turn=look.turn, verified_at=verified, ahead=look.ahead)
+        if identity not in self._unasked:
+            message = msgspec.structs.replace(message, engine_ms=0.0, npu=None)
+        if not look.ahead:
+            self._unasked.discard(identity)
+        self._service.publish(message, rows)
+
+    # --- what nobody has asked yet ---
+
+    def look_ahead(self) -> None:
+        """While somebody speaks, and when nobody does: keep a picture in hand that shows the scene as it is."""
+        watch = self._gaze.watch
+        if watch is not None and watch.look.until > self._service.clock():
+            seen = self._newest.get(watch.look.camera or self._settings.camera)
+            if self.encoder is not None and seen is not None and seen.frame.seq != self._checked:
+                self._checked = seen.frame.seq
+                self._attend(watch, seen)
+        elif self._about is not None and self.encoder is not None and not self._spared and not self._waiting:
+            self._refresh(*self._about)
+
+    def _attend(self, watch: Watch, seen: Seen) -> None:
+        look, frame = watch.look, seen.frame
+        if self._too_old(frame, look) or (watch.shown is not None and self._gaze.same(watch.shown, frame.signature)):
+            return
+        if look.known and self._gaze.same(look.known_signature, frame.signature):
+            watch.shown = frame.signature
+            self._service.publish(msgspec.structs.replace(_unchanged(look, frame), ahead=True))
+            return
+        found = self._gaze.in_hand(self._held(), look, frame)
+        if found is not None:
+            watch.shown = frame.signature
+            self._again(found.identity, look, frame)
+            return
+        if not self._gaze.may_encode(watch, frame, self._service.clock()):
+            return
+        if (encoded := self._unbidden(look.turn, look.region, seen, Rank.USER_SPEAKS)) is not None:
+            watch.shown = frame.signature
+            self._gaze.spend(watch, encoded[0].engine_ms, self._service.clock())
+            self._service.publish(*encoded)
+
+    def _refresh(self, camera: str, region: str) -> None:
+        """The scene that the conversation is about has changed while nobody spoke."""
+        seen, now = self._newest.get(camera), self._service.clock()
+        if seen is None or seen.frame.seq == self._checked or not self._gaze.may_refresh(now):
+            return
+        resting = self._gaze.rests(seen.frame)
+        self._checked = seen.frame.seq
+        look = Look(turn=Turn(LIVE, now), camera=camera, region=region, until=0)
+        if resting and self._gaze.in_hand(self._held(), look, seen.frame) is None:
+            encoded = self._unbidden(look.turn, region, seen, Rank.IDLE)
+            self._gaze.refreshed(encoded[0].engine_ms if encoded is not None else 0.0, self._service.clock())
+
+    def _held(self) -> list[Embedding]:
+        return [message for message, _ in self._embeddings.values()]
+
+    def _unbidden(self, turn: Turn, region: str, seen: Seen, rank: Rank) -> tuple[Embedding, bytes] | None:
+        """Encode a frame that nobody waits for; None where there is nothing to be seen on it."""
+        picture = np.frombuffer(seen.pixels, np.uint8).reshape(seen.frame.height, seen.frame.width, 3)
+        if self._fault(seen.frame.camera, picture) is not None:
+            return None
+        try:
+            encoded = self._encode(turn, region, seen.frame, picture, rank)
+        except EngineError as error:
+            log.warning("a picture could not be encoded ahead: %s", error)
+            return None
+        self._unasked.add(encoded[0].identity)
+        return encoded
+
+    def _encode(
+        self, turn: Turn, region: str, frame: Frame, picture: NDArray[np.uint8], rank: Rank
+    ) -> tuple[Embedding, bytes]:
+        """``picture``: all of the frame. Keeps what it gives. Raises EngineError."""
+        assert self.encoder is not None
+        left, top, right, bottom = closer.window(region, frame.width, frame.height, self._settings.closer)
+        picture = np.ascontiguousarray(picture[top:bottom, left:right])
         self._service.busy("encoding a picture", 60.0)
         began = time.perf_counter()
-        encoding = self._encoder.encode(picture)
+        encoding = self.encoder.encode(picture, rank)
         cost = encoding.npu
         message = Embedding(
-            turn=look.turn,
-            identity=identity,
+            turn=turn,
+            identity=_identity(frame, region),
             camera=frame.camera,
             frame_seq=frame.seq,
             captured_at=frame.captured_at,
             verified_at=frame.captured_at,
             signature=frame.signature,
-            region=look.region,
-            form="rows" if self._encoder.width else "jpeg",
+            region=region,
+            form="rows" if self.encoder.width else "jpeg",
             tokens=encoding.rows.shape[0],
             width=encoding.rows.shape[1],
             grid=encoding.grid,
             engine_ms=(time.perf_counter() - began) * 1000,
             npu=None if cost is None else NpuCost(cost.wait_ms, cost.hold_ms, cost.behind),
+            encoded_at=self._service.clock(),
+            ahead=rank is not Rank.USER_WAITS,
         )
-        if not self._encoder.width:
-            return message, image.encode_jpeg(picture)
-        return message, np.ascontiguousarray(encoding.rows, np.float32).tobytes()
+        self._gaze.encoded(message.engine_ms)
+        if self.encoder.width:
+            rows = np.ascontiguousarray(encoding.rows, np.float32).tobytes()
+        else:
+            rows = image.encode_jpeg(picture)
+        self._embeddings[message.identity] = message, rows
+        while len(self._embeddings) > self._settings.kept:
+            self._unasked.discard(self._embeddings.popitem(last=False)[0])
+        return message, rows
 
     def _fault(self, camera: str, picture: NDArray[np.uint8]) -> Fault | None:
         """What is wrong with a camera's picture: with all of it, a part may well be a plain wall. A picture that was
         sent for a question is no camera's, and may be what it likes."""
         state = self._states.get(camera)
         return fault(picture, self._settings.quality) if state is not None and state.called else None
+
+
+def _identity(frame: Frame, region: str) -> str:
+    return f"{frame.identity}#{region}" if region else frame.identity
 
 
 def _unchanged(look: Look, frame: Frame) -> Embedding:

@@ -68,6 +68,7 @@ class Prefilled(msgspec.Struct, frozen=True):
 
     done: int
     total: int
+    npu: Figures | None = None  # what its possession has cost so far; None: without an NPU
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -106,6 +107,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     slots: int = 1  # KV caches kept side by side
     live_pictures: int = 1  # pictures the prompt may hold at once
     tools: bool = False  # whether tools, calls and their results are understood
+    # What of a conversation prefill() computes so that reply() need not: all of it, only where it holds no picture, …
+    ahead: Literal["pictures", "text", "nothing"] = "nothing"
 
 
 class PromptTooLong(engine.EngineError):

@@ -83,9 +83,10 @@ def system_of(conversation: Sequence[Message]) -> tuple[str, Sequence[Message]]:
 class Writer:
     """Makes texts of messages. Words that steer the model are made harmless in what people said."""
 
-    def __init__(self, template: Template | None, tags: Tags, lines: bool) -> None:
-        """``template`` None: the runtime's own, unknown here; ``lines``: earlier turns as plain lines."""
-        self._template, self._lines = template, lines or template is None
+    def __init__(self, template: Template | None, tags: Tags, lines: bool, prefix: bool = False) -> None:
+        """``template`` None: the runtime's own, unknown here; ``lines``: earlier turns as plain lines; ``prefix``: what
+        was computed for one turn is to be found again in the next, so the last turn is written as an earlier one."""
+        self._template, self._lines, self._prefix = template, lines or template is None, prefix
         words = [IMAGE, *(tag for tag in (tags.start, tags.end, tags.content) if tag)]
         self._steering = re.compile("|".join([*map(re.escape, dict.fromkeys(words)), r"<\|[^|<>\s]{1,40}\|>"]))
 
@@ -103,7 +104,8 @@ class Writer:
         first = [self._defused(system)] if system else []
         if self._lines:
             earlier = [SPEAKERS[message.role] + self.turn(message) for message in messages[:-1]]
-            return "\n".join([*first, *earlier, self.turn(messages[-1])])
+            last = SPEAKERS[messages[-1].role] if self._prefix else ""
+            return "\n".join([*first, *earlier, last + self.turn(messages[-1])])
         return "\n".join([*first, self._inside(messages)])
 
     def rendered(self, system: str, messages: Sequence[Message]) -> str:

@@ -54,6 +54,7 @@ class Engine:
             context=self._context,
             slots=options.slots,
             live_pictures=options.live_pictures,
+            ahead="pictures",
         )
         decoder.run(decoder.rows([0]), decoder.empty)  # the first run is slow: let it not be the user's
 

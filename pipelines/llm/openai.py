@@ -64,7 +64,11 @@ class Engine:
         self._encoded: OrderedDict[str, str] = OrderedDict()  # identity of a picture -> data URL
         wants: Literal["pictures", "text"] = "pictures" if options.pictures else "text"
         self.capabilities = Capabilities(
-            wants=wants, context=options.context, live_pictures=options.live_pictures, tools=True
+            wants=wants,
+            context=options.context,
+            live_pictures=options.live_pictures,
+            tools=True,
+            ahead="pictures" if options.warm else "nothing",
         )
 
     def count(self, conversation: Sequence[Message]) -> int:

@@ -9,7 +9,7 @@ One slot: the runtime holds one conversation. How a turn reaches it is decided a
 | tokens | otherwise: no live picture, tokenizer and template at hand      | cleared   | 1            | TOKEN |
 | whole  | otherwise                                                       | cleared   | 1            | text  |
 | prefix | `reuse = "prefix"`: the runtime itself finds the beginning that | kept, but | 0            | TOKEN |
-|        | it has (1.2.0; with pictures 1.3.0)                             | for a new |              | or    |
+|        | it has (1.2.0; with pictures 1.3.0, where it is the default)    | for a new |              | or    |
 |        |                                                                 | picture   |              | text  |
 | fresh  | `reuse = "none"` (Qwen3.5 cannot, #519; with keep_history=0 it  | cleared   | 1            | TOKEN |
 |        | leaves 2 MB behind with each picture, #529)                     |           |              | or    |
@@ -56,7 +56,7 @@ from pipelines.llm.librkllm import (
     Tokens,
 )
 from pipelines.npu.files import allow_many
-from pipelines.npu.lock import POLL_S, Claim, Npu, Rank
+from pipelines.npu.lock import POLL_S, Claim, Figures, Npu, Rank
 
 TICK = 0.05  # s: how often a reader who waits for the NPU gets the chance to leave
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -77,7 +77,7 @@ class Options(engine.Options, frozen=True, kw_only=True):
     template: Template | Literal["built in"] | None = None  # the model's own: a system prompt enters it as a line
     tokenizer: str = ""  # the model's tokenizer.json: exact counts, and conversations as tokens
     history: Literal["template", "lines"] | None = None  # earlier turns; "template": special tokens are not stripped
-    reuse: Reuse | None = None
+    reuse: Reuse | None = None  # None: the family's; "prefix" from 1.3.0 where that allows it
     thinking: bool | None = None  # whether a model that can think before it answers does; None: not, if its family can
     thinking_opened: bool = False  # the model's own template opens the thought itself, at the prompt's end
     sampler: Sampler = Sampler(top_k=1)  # for releases before 1.3.0, which cannot be told for each reply
@@ -105,7 +105,6 @@ class Engine:
         speak(options.log_level)
         allow_many()
         self._library = Library(options.library, options.runtime_version)
-        self._writer = Writer(self._model.template, self._model.tags, self._model.history == "lines")
         abi = self._library.abi
         self._opened = options.thinking_opened or (
             self._model.template is not None and opens(self._model.template.postfix)
@@ -113,6 +112,9 @@ class Engine:
         self._each = abi.has("RKLLMInferParam", "sampling_params")  # sampling and length for each reply
         history = "rkllm_set_chat_template" in abi.functions
         exact = self._encoder is not None and self._model.template is not None
+        self._model = self._model._replace(reuse=_reuse(options, self._model, self._each))
+        lines, prefix = self._model.history == "lines", self._model.reuse == "prefix"
+        self._writer = Writer(self._model.template, self._model.tags, lines, prefix)
         self._traits = Traits(history, self._model.reuse, exact)
         if options.thinking is not None:
             require(abi, "RKLLMInput", "enable_thinking")
@@ -127,7 +129,15 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._claim: Claim | None = None  # the latest run's on the NPU
         wants: Literal["embeddings", "text"] = "embeddings" if self._model.row_width else "text"
-        self.capabilities = Capabilities(wants=wants, width=self._model.row_width, context=self._model.context)
+        self._ahead = self._model.reuse == "prefix" and abi.LLMResultCallback._restype_ is not None
+        # 1.2.3 still computes everything behind a picture anew (#492), mended in 1.3.0.
+        ahead: Literal["pictures", "text", "nothing"] = "pictures" if self._each else "text"
+        self.capabilities = Capabilities(
+            wants=wants,
+            width=self._model.row_width,
+            context=self._model.context,
+            ahead=ahead if self._ahead else "nothing",
+        )
 
     def close(self) -> None:
         """Frees the NPU's memory; also done when the process leaves."""
@@ -147,17 +157,20 @@ class Engine:
     def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Generator[Prefilled, None, None]:
         """Only with ``reuse = "prefix"``, from 1.2.1: a run of one token (1.3.0), or one paused at its first. Elsewhere
         nothing: with a kept history it would become part of it."""
-        pausable = self._library.abi.LLMResultCallback._restype_ is not None
-        if self._model.reuse != "prefix" or not pausable or conversation[-1].role != "user":
+        if not self._ahead or conversation[-1].role != "user":
             return
         total = self._check_room(conversation)
         wanted = Run(max_new_tokens=1) if self._each else Run(pausable=True)
         sink: Callable[[str, int], Answer | None] = (lambda *_: None) if self._each else (lambda *_: Answer.PAUSE)
         with contextlib.closing(self._events(conversation, wanted, Rank.USER_SPEAKS, sink)) as events:
             for _ in events:
-                yield Prefilled(0, total)
+                yield Prefilled(0, total, self._cost())
         self._held = list(conversation)  # its pictures are what the cache shows; it is no prefix that a turn grows on
-        yield Prefilled(total, total)
+        yield Prefilled(total, total, self._cost())
+
+    def _cost(self) -> Figures:
+        assert self._claim is not None
+        return self._claim.so_far()
 
     def reply(
         self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live"
@@ -192,7 +205,7 @@ class Engine:
         with contextlib.closing(self._events(conversation, wanted, rank, lambda *_: None)) as events:
             for piece in events:
                 if piece is None:
-                    yield Prefilled(0, total)
+                    yield Prefilled(0, total, self._cost())
                 elif isinstance(piece, Outcome):
                     outcome = piece
                 elif piece:
@@ -208,8 +221,7 @@ class Engine:
         if rest := stops.add(thinking.rest()) + stops.rest():
             said += rest
             yield Token(rest)
-        assert self._claim is not None
-        cost = self._claim.so_far()
+        cost = self._cost()
         figures = outcome.figures if outcome is not None else clock.figures(cost.wait_ms, taken)
         end = ended(figures, total, self._empty, taken, limit, stops.stopped, cost)
         self._growth.note(end.memory_mb)
@@ -326,6 +338,11 @@ def bare(options: Options) -> Session:
     """The runtime itself, loaded as the engine would: for whoever asks what it does. Raises RkllmError."""
     library = Library(options.library, options.runtime_version)
     return Session(library, _init(options, settle(options), library.abi))
+
+
+def _reuse(options: Options, model: Model, each: bool) -> Reuse:
+    """From 1.3.0 the runtime finds also what stands behind a picture (#492): then a prompt can be computed ahead."""
+    return "prefix" if options.reuse is None and each and model.reuse == "history" else model.reuse
 
 
 def _init(options: Options, model: Model, abi: Abi) -> Init:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import engine
-from pipelines.npu.lock import Figures
+from pipelines.npu.lock import Figures, Rank
 
 
 class Encoding(msgspec.Struct, frozen=True):
@@ -22,8 +22,9 @@ class Encoding(msgspec.Struct, frozen=True):
 class Encoder(Protocol):
     width: int  # floats a row: must equal the language model's embedding width
 
-    def encode(self, picture: NDArray[np.uint8]) -> Encoding:
-        """Encode one picture, RGB uint8 [height, width, 3] of any size. Raises EngineError on a failed run."""
+    def encode(self, picture: NDArray[np.uint8], rank: Rank = Rank.USER_WAITS) -> Encoding:
+        """Encode one picture, RGB uint8 [height, width, 3] of any size. ``rank``: whose turn it is where several wait
+        for an NPU; without one it makes no difference. Raises EngineError on a failed run."""
 
 
 def load(name: str, options: Mapping[str, Any]) -> Encoder:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import engine
+from pipelines.npu.lock import Rank
 from pipelines.vision import Encoding
 
 
@@ -22,6 +23,6 @@ class Engine:
     def __init__(self, options: Options) -> None:
         """Nothing is loaded."""
 
-    def encode(self, picture: NDArray[np.uint8]) -> Encoding:
+    def encode(self, picture: NDArray[np.uint8], rank: Rank = Rank.USER_WAITS) -> Encoding:
         """No rows, float32 [0, 0]."""
         return Encoding(np.zeros((0, 0), np.float32))

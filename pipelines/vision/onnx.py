@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pipelines import engine
 from pipelines.modelfolder import ModelFolder
 from pipelines.modelfolder.session import element, open_session
+from pipelines.npu.lock import Rank
 from pipelines.vision import Encoding
 from pipelines.vision._pixels import PREPARATIONS
 
@@ -49,7 +50,7 @@ class Engine:
         edge = self._folder.vision.image_size
         self._run(np.full((3, edge, edge), 0.5, np.float32))  # the first run is slow: let it not be the user's
 
-    def encode(self, picture: NDArray[np.uint8]) -> Encoding:
+    def encode(self, picture: NDArray[np.uint8], rank: Rank = Rank.USER_WAITS) -> Encoding:
         """Raises EngineError also for an array that is no picture."""
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
             raise engine.EngineError(f"no RGB picture: an array of {picture.dtype} {list(picture.shape)}")

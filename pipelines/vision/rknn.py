@@ -95,11 +95,11 @@ class Engine:
             self._rknn.release()
             raise
 
-    def encode(self, picture: NDArray[np.uint8]) -> Encoding:
+    def encode(self, picture: NDArray[np.uint8], rank: Rank = Rank.USER_WAITS) -> Encoding:
         """Raises EngineError also for an array that is no picture."""
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
             raise engine.EngineError(f"no RGB picture: an array of {picture.dtype} {list(picture.shape)}")
-        rows, cost = self._run(fit(picture, self._size, self._size, self._feed.padding), Rank.USER_WAITS)
+        rows, cost = self._run(fit(picture, self._size, self._size, self._feed.padding), rank)
         if rows.shape != (self.tokens, self.width):
             raise engine.EngineError(f"{self._options.model} gave rows {list(rows.shape)} where it gave others before")
         return Encoding(rows, npu=cost)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from assistant.core.conversation import PictureRef
 from assistant.core.looking import SMALL_TALK, LookPlan, Policy, is_small_talk, look_for, sight_for
 
-NONE, NEW, COMPARE = LookPlan(False), LookPlan(True), LookPlan(True, compare=True)
+NONE, NEW, COMPARE = LookPlan(False), LookPlan(True, anew=True), LookPlan(True, compare=True)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ NONE, NEW, COMPARE = LookPlan(False), LookPlan(True), LookPlan(True, compare=Tru
 )
 def test_fresh(question: str, plan: LookPlan) -> None:
     assert look_for(question, "fresh", known=True) == plan
-    assert look_for(question, "fresh", known=False) == LookPlan(plan.needed)
+    assert look_for(question, "fresh", known=False) == LookPlan(plan.needed, anew=plan.anew)
 
 
 @given(st.text(), st.booleans())

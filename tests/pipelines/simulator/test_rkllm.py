@@ -184,7 +184,7 @@ def test_no_run_begins_while_another_one_has_the_npu(
 
 @pytest.mark.parametrize("version", HISTORY)
 def test_a_conversation_that_grows_costs_only_its_new_turns(version: str, start: Start) -> None:
-    model, talk = start(version), [SYSTEM]
+    model, talk = start(version, reuse="history"), [SYSTEM]
     say(model, talk, picture(1), "What is it?")
     for turn in range(4):
         told = json.loads(say(model, talk, f"And number {turn}?")[0])
@@ -194,7 +194,7 @@ def test_a_conversation_that_grows_costs_only_its_new_turns(version: str, start:
 
 @pytest.mark.parametrize("version", FIGURES)
 def test_the_runtimes_figures_end_in_the_last_event(version: str, start: Start) -> None:
-    model, talk = start(version), [SYSTEM]
+    model, talk = start(version, reuse="history"), [SYSTEM]
     _, first = say(model, talk, "Who?")
     _, second = say(model, talk, "Why?")
     assert first.cached_tokens == 0 < second.cached_tokens < second.prompt_tokens
@@ -267,7 +267,7 @@ def test_a_run_that_is_left_waits_for_nobody_and_the_next_one_tells_what_it_wait
 
 @pytest.mark.parametrize("version", HISTORY)
 def test_with_a_tokenizer_a_conversation_without_pictures_goes_as_tokens(version: str, start: Start) -> None:
-    model = start(version, tokenizer=TOKENIZER)
+    model = start(version, tokenizer=TOKENIZER, reuse="history")
     talk = [SYSTEM, Message("user", ("Who?",)), Message("assistant", ("Ada.",))]
     told = json.loads(say(model, talk, "Why?")[0])
     assert told["prompt"].startswith("#")
@@ -328,3 +328,21 @@ def test_options_that_the_release_or_the_files_do_not_allow(start: Start, tmp_pa
         start("1.3.0", tokenizer=str(tmp_path / "tokenizer.json"))
     with pytest.raises(engine.EngineError, match="there is no RKLLM runtime"):
         engine.load("llm", "rkllm", {"model": "m.rkllm", "library": "/nowhere/librkllmrt.so"})
+
+
+def test_the_beginning_of_a_question_ahead_of_its_end(start: Start) -> None:
+    """Only the question is left where the release finds what stands behind a picture; and it says so."""
+    for version, ahead in (("1.2.0", "nothing"), ("1.2.3", "nothing"), ("1.3.0", "pictures")):
+        model, shown = start(version), picture(1)
+        assert model.capabilities.ahead == ahead
+        before = [SYSTEM, Message("user", ("Who?",)), Message("assistant", ("Ada.",))]
+        done = list(model.prefill([*before, Message("user", (shown, ""))]))
+        assert bool(done) == (ahead != "nothing")
+        told = json.loads(say(model, before, shown, "What is it?")[0])
+        assert told["pictures"] == [shown.identity]
+        assert (told["prefilled"] < 20) == bool(done)
+        if done:  # and the next turn finds all but the last one's answer, which it writes otherwise
+            assert done[-1].npu is not None
+            list(model.prefill([*before, Message("user", ("",))]))
+            assert json.loads(say(model, before, "And now?")[0])["prefilled"] < 20
+    assert start("1.2.3", reuse="prefix").capabilities.ahead == "text"

@@ -1,0 +1,100 @@
+"""The language model works in a thread of its own: whatever it does, and however long, the bus is looked at meanwhile.
+
+One run (a prompt to be computed, a reply) after the other, in the order in which they were begun. A run that is closed
+ends between two events, as its generator would; what comes after it waits for that, and nobody else does.
+"""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+
+import msgspec
+
+from pipelines import llm
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """What a run gave."""
+
+    event: llm.Event | None  # None: it ended, or failed with ``error``
+    at: int  # CLOCK_MONOTONIC ns
+    engine_ms: float  # in the model since the event before
+    error: Exception | None = None
+
+
+class Run:
+    """``take`` what happened, until ``over``; or ``close`` it."""
+
+    def __init__(self, events: Generator[llm.Event, None, None], wake: Callable[[], None]) -> None:
+        self._events, self._wake = events, wake
+        self._happened: deque[Happened] = deque()
+        self._closed = self.over = False
+        self._seen: llm.Event | None = None
+        self.progress_at = self.began_at = time.monotonic_ns()  # something came that was not just the same again
+
+    @property
+    def waiting(self) -> bool:
+        """Is there something to take?"""
+        return bool(self._happened)
+
+    def take(self) -> Happened | None:
+        """What happened next. The last one has no event."""
+        if not self._happened:
+            return None
+        happened = self._happened.popleft()
+        self.over = happened.event is None
+        if not _same(happened.event, self._seen):
+            self._seen, self.progress_at = happened.event, happened.at
+        return happened
+
+    def close(self) -> None:
+        """It need not go on; nothing more comes of it."""
+        self._closed = True
+        self._happened.clear()
+
+    def work(self) -> None:
+        """In the thread."""
+        began, error = time.perf_counter(), None
+        try:
+            while not self._closed:
+                event = next(self._events, None)
+                if event is None:
+                    break
+                now = time.perf_counter()
+                self._tell(Happened(event, time.monotonic_ns(), (now - began) * 1000))
+                began = time.perf_counter()
+            self._events.close()
+        except Exception as problem:  # an EngineError is answered for, any other one ends the service
+            error = problem
+        self._tell(Happened(None, time.monotonic_ns(), (time.perf_counter() - began) * 1000, error))
+
+    def _tell(self, happened: Happened) -> None:
+        if not self._closed:
+            self._happened.append(happened)
+            self._wake()
+
+
+class Thinker:
+    """The thread. It ends with the process: a model that never returns does not keep it."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="model", daemon=True).start()
+
+    def begin(self, events: Generator[llm.Event, None, None]) -> Run:
+        run = Run(events, self._wake)
+        self._runs.put(run)
+        return run
+
+    def _work(self) -> None:
+        while True:
+            self._runs.get().work()
+
+
+def _same(one: llm.Event | None, other: llm.Event | None) -> bool:
+    """Does a prompt stand where it stood?"""
+    both = isinstance(one, llm.Prefilled) and isinstance(other, llm.Prefilled)
+    return both and (one.done, one.total) == (other.done, other.total)  # type: ignore[union-attr]
