@@ -4,12 +4,16 @@
 downloaded: Whisper tiny, base and small, a piper voice and a SmolVLM-256M with random weights in their true sizes, each
 alone and beside two busy processes. It takes some minutes, 2 GB of disk and of memory, and other work on the machine
 spoils it. ``rkllm``: what our side of a Rockchip board's NPU costs, on a simulated board. ``model``:
-how fast the profile's own models are here, beside what others published.
+how fast the profile's own models are here, beside what others published. ``latency``: the silence between a spoken
+question and its answer, with all that is done ahead and without, on a simulated board (or ``cpu``: here). Its questions
+are really spoken and waited for: six minutes for a board and a model, half a minute with --quick; other work on the
+machine spoils it.
 """
 
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from assistant.commands import OK, USAGE, Failure, _settings
@@ -21,11 +25,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=int, default=200, help="typed turns to time (default 200)")
     parser.add_argument("--threads", type=int, default=0, help="cpu: threads a model (default: the cores, at most 4)")
     parser.add_argument("--keep", default="", metavar="DIR", help="cpu: make the models here and leave them")
-    parser.add_argument("--quick", action="store_true", help="cpu, rkllm, model: little of it, to see that it runs")
-    parser.add_argument("--release", default="1.3.0", metavar="X.Y.Z", help="rkllm: of the runtime (default 1.3.0)")
+    parser.add_argument("--quick", action="store_true", help="cpu, rkllm, model, latency: little, to see that it runs")
+    parser.add_argument(
+        "--release", default="1.3.0", metavar="X.Y.Z", help="rkllm, latency: of the runtime (default 1.3.0)"
+    )
     parser.add_argument(
         "--pace", default="rk3588:qwen3-vl-2b", metavar="BOARD:MODEL", help="rkllm: whose times (default %(default)s)"
     )
+    parser.add_argument(
+        "--model", default="qwen3-vl-2b", help="latency: on the --board rk3588 or rk3576 (default %(default)s)"
+    )
+    parser.add_argument("--chart", type=Path, default=None, metavar="FILE", help="latency: also draw a bar chart, PNG")
     parser.add_argument("--published", default="", metavar="NAME", help="model: the manifest's entry to compare with")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
 
@@ -67,7 +77,18 @@ def model(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     return figures, _model.lines(figures)
 
 
-MEASURES = {"overhead": overhead, "cpu": cpu, "rkllm": rkllm, "model": model}
+def latency(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.commands import _latency, _latency_view
+
+    figures = _latency.measure(
+        asked.board or "rk3588", asked.model, asked.release, asked.profile, asked.set, asked.quick, say
+    )
+    if asked.chart is not None:
+        asked.chart.write_bytes(_latency_view.draw(figures))
+    return figures, _latency_view.lines(figures)
+
+
+MEASURES = {"overhead": overhead, "cpu": cpu, "rkllm": rkllm, "model": model, "latency": latency}
 
 
 def say(text: str) -> None:

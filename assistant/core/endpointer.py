@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5  # from this probability on a frame is speech
     start_ms: _Positive = 120  # this much speech …
     window_ms: _Positive = 200  # … within this long opens an utterance (and later prolongs it)
-    guess_ms: _Positive = 200  # silence that is a pause, in which one may guess what was said
+    guess_ms: _Some = 200  # silence that is a pause, in which one may guess what was said; 0: nothing is ever guessed
     hold_ms: _Positive = 350  # silence that ends it where the words look complete …
     hold_unsure_ms: _Positive = 600  # … where nothing is known of them (never shorter than hold_ms) …
     hold_open_ms: _Positive = 1000  # … and where more is to be expected (never shorter than hold_unsure_ms)
@@ -236,7 +236,7 @@ class Endpointer:
         """Whether with this frame the open utterance makes a pause; a cough is not worth a guess."""
         one = self._open
         assert one is not None
-        enough = one.spoken >= max(1, self._settings.min_speech_ms * MS)
+        enough = one.spoken >= max(1, self._settings.min_speech_ms * MS) and self._settings.guess_ms > 0
         return enough and not one.paused and now - one.last >= self._settings.guess_ms * MS
 
     def _forget(self) -> None:
