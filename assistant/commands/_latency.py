@@ -73,15 +73,15 @@ def flows(board: str, release: str, quick: bool) -> list[Flow]:
         main = [Flow(OURS, release, own, (), onset), Flow(SEQUENTIAL, release, own, NOTHING_AHEAD, onset)]
         return [*main, Flow(SAME_HOLD, release, own, _HOLD, few)]
     found = [
-        Flow(OURS, release, own, (), every | dict.fromkeys(late, 2) | {MAIN: 5}),
-        Flow(SEQUENTIAL, release, own, NOTHING_AHEAD, every | {MAIN: 3}),
-        Flow(SAME_HOLD, release, own, _HOLD, every | {MAIN: 3}),
+        Flow(OURS, release, own, (), every | {MAIN: 4}),
+        Flow(SEQUENTIAL, release, own, NOTHING_AHEAD, every | {MAIN: 2}),
+        Flow(SAME_HOLD, release, own, _HOLD, late | {MAIN: 2}),
     ]
     if board != CPU:
         for other in OTHER_RELEASES:
             if other != release:
-                found.append(Flow(f"RKLLM {other}", other, reuse_of(board, other), (), late | {MAIN: 2}))
-        found.append(Flow(NO_REUSE, release, "none", ["dialogue.llm.rkllm.reuse=none"], late | {MAIN: 2}))
+                found.append(Flow(f"RKLLM {other}", other, reuse_of(board, other), (), late))
+        found.append(Flow(NO_REUSE, release, "none", ["dialogue.llm.rkllm.reuse=none"], late))
     return found
 
 
@@ -133,6 +133,7 @@ def _run(flow: Flow, board: str, model: str, profile: str, sets: Sequence[str], 
                 for line in player.play(one):
                     if (measured := script.measured.get(line.step)) is not None:
                         lines.setdefault(measured, []).append(_sound(line, flow, measured))
+                        say(f"  {flow.name}, {measured.name}: {line.timings_ms['first_audio']:.0f} ms")
             finally:
                 one.close()
     except Unavailable as error:

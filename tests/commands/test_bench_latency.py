@@ -1,0 +1,86 @@
+"""``assistant bench latency``: the real processes on a simulated board, a few questions of each flow."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.commands import _latency, _latency_cases, _latency_view, main
+from assistant.commands._latency_cases import CASES, CLAUSE, MAIN, QUESTIONS, TOKENS, Case
+from assistant.core.sentences import Splitter
+from pipelines.audio import wav
+
+MODEL = "smolvlm-256m"
+ROW = (
+    "sequential_ms", "ours_ms", "ratio", "floor_ms", "over_floor", "floor_parts_ms", "wasted_npu_ms", "stages_ms",
+    "sequential_stages_ms", "computed_tokens", "reply_tokens", "turns", "ears", "mouth",
+)  # fmt: skip
+
+
+def test_a_few_questions_of_each_flow(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    chart = tmp_path / "chart.png"
+    asked = ["bench", "latency", "--board", "rk3588", "--model", MODEL, "--quick", "--json", "--chart", str(chart)]
+    assert main(asked) == 0
+    figures = json.loads(capsys.readouterr().out)
+    onset = figures["cases"][Case(2.5, "changed at onset").name]
+    for row in (figures, onset):
+        assert set(ROW) <= set(row)
+        assert row["reply_tokens"] == TOKENS
+        assert row["ears"].startswith("pocketsphinx at rk3588's pace")
+        assert row["mouth"] == "espeak at rk3588's pace"
+        assert row["ours_ms"]["p50"] < row["sequential_ms"]["p50"]  # though its machine is busy with three daemons
+        assert sum(row["floor_parts_ms"].values()) - row["floor_parts_ms"]["picture"] <= row["floor_ms"] + 2
+    assert figures["simulated"] is True
+    assert figures["ratio"] < 1
+    assert figures["wasted_npu_ms"] == 0
+    # The picture in context still showed the scene: nothing but the question was left to be computed.
+    assert figures["computed_tokens"] < 64  # tokens of one picture
+    assert "encode" not in figures["stages_ms"]
+    assert "encode ahead" not in figures["stages_ms"]
+    assert onset["stages_ms"]["encode ahead"][0] < 0 < onset["sequential_stages_ms"]["encode"][0]
+    assert chart.read_bytes().startswith(b"\x89PNG")
+    table = _latency_view.lines(figures)
+    assert any(line.startswith(MAIN.name) for line in table)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--board", "rk3588", "--model", "gpt"], "no figures of rk3588:gpt are known; choose one of: rk3588:"),
+        (["--board", "rk1"], "no figures of rk1:qwen3-vl-2b are known"),
+        (["--release", "9.9"], "no RKLLM release '9.9' is simulated"),
+    ],
+)
+def test_what_is_not_simulated_is_named(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "latency", *arguments]) == 78
+    assert why in capsys.readouterr().err
+
+
+def test_questions_last_as_long_as_they_should(tmp_path: Path) -> None:
+    _latency_cases.Script(tmp_path)
+    for seconds in QUESTIONS:
+        sound = wav.read(tmp_path / f"question-{seconds:g}.wav")
+        assert len(sound.pcm) / sound.rate == pytest.approx(seconds, rel=0.1)
+
+
+def test_the_reply_begins_with_a_sentence_of_its_own() -> None:
+    splitter = Splitter(first_clause=True)
+    words = _latency_cases.REPLY.split()
+    first = next(said for number in range(len(words)) for said in splitter.feed(f"{words[number]} "))
+    assert first.text.strip() == " ".join(words[: CLAUSE - 1])  # and its full stop is a token
+    assert len(words) + 2 == TOKENS
+
+
+def test_scenes_do_not_look_alike() -> None:
+    scenes = [_latency_cases.scene(number) for number in range(1, 13)]
+    for number, one in enumerate(scenes):
+        assert all(np.abs(one.astype(int) - other).max() > 30 for other in scenes[:number])
+
+
+def test_every_case_is_asked_of_the_main_flows() -> None:
+    for flow in _latency.flows("rk3588", "1.3.0", quick=False)[:2]:
+        assert set(flow.times) == set(CASES)
+    releases = {flow.name: flow.reuse for flow in _latency.flows("rk3588", "1.3.0", quick=False)[3:]}
+    assert releases == {"RKLLM 1.2.3": "history", "no reuse": "none"}
+    assert len(_latency.flows("cpu", "1.3.0", quick=False)) == 3
