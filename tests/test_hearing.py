@@ -341,6 +341,16 @@ def test_what_makes_no_sense_is_waited_for_and_then_dropped(enter: Enter) -> Non
     assert room.story[-1] == f"heard 1: {ALL}"  # a turn of its own
 
 
+def test_a_cough_before_a_question_does_not_lose_it(enter: Enter) -> None:
+    room = enter()
+    room.say("COUGH")
+    room.silence(600)
+    room.say(ALL)
+    room.silence(820)
+    assert room.story == ["started 0", "ended 0: silence", f"heard 0: {ALL}"]
+    assert room.reader.asked == ["so far", "so far", "finish"]
+
+
 @pytest.mark.parametrize("pause_ms", [0, 220])
 def test_what_is_given_up_voids_every_guess(pause_ms: int, enter: Enter) -> None:
     room = enter()
