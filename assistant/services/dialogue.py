@@ -133,6 +133,7 @@ def run(service: Service, settings: Settings) -> None:
             else:
                 dialogue.step()
         dialogue.stop("lost")
+        dialogue.close()
     except Stuck:
         last = threading.Timer(LAST_S, os._exit, (1,))  # leaving, a library may wait for what never returns
         last.daemon = True
@@ -228,6 +229,10 @@ class Dialogue:
         current.stop()
         if why in ("interrupted", "error", "lost"):
             self._end(why, detail)
+
+    def close(self) -> None:
+        self._foresight.forget()
+        self._thinker.close(LAST_S)
 
     # --- while the user speaks ---
 
