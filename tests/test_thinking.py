@@ -46,6 +46,15 @@ def test_runs_come_one_after_the_other() -> None:
     assert happened[0][-1].at <= happened[1][0].at
 
 
+def test_it_ends_when_what_was_begun_has() -> None:
+    woken = Woken()
+    thinker = Thinker(woken)
+    run = thinker.begin(tokens("a"))
+    thinker.close(PATIENCE_S)
+    assert run.waiting
+    assert [one.event for one in woken.all_of(run)] == [Token("a"), None]
+
+
 def test_an_error_is_the_last_that_happens() -> None:
     woken = Woken()
     last = woken.all_of(Thinker(woken).begin(tokens("a", error=EngineError("broken"))))[-1]

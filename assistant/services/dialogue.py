@@ -134,6 +134,7 @@ def run(service: Service, settings: Settings) -> None:
             else:
                 dialogue.step()
         dialogue.stop("lost")
+        dialogue.close()
     except llm.Stuck:
         last = threading.Timer(LAST_S, os._exit, (1,))  # leaving, a library may wait for what never returns
         last.daemon = True
@@ -231,6 +232,10 @@ class Dialogue:
         current.stop()
         if why in ("interrupted", "error", "lost"):
             self._end(why, detail)
+
+    def close(self) -> None:
+        self._foresight.forget()
+        self._thinker.close(LAST_S)
 
     # --- while the user speaks ---
 
