@@ -128,6 +128,11 @@ class Service:
             self._notifier.tell(STATUS=f"{state}: {detail}" if detail else state)
             self._beat()
 
+    @property
+    def health(self) -> Heartbeat:
+        """How this service is, without the figures of its process."""
+        return Heartbeat(state=self._state, detail=self._detail, figures=dict(self.figures))
+
     def busy(self, what: str, at_most_s: float) -> None:
         """Announce a call that will not return to the loop for a while (loading a model, a long inference)."""
         self._notifier.tell(STATUS=what, WATCHDOG=1, EXTEND_TIMEOUT_USEC=int(at_most_s * 1e6))
@@ -139,14 +144,15 @@ class Service:
         self._beat_at = now
         wire = self.bus.wire
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        told = self.health
         figures = {
-            **self.figures,
+            **told.figures,
             "pid": os.getpid(),
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "bus_gaps": wire.gaps,
             "bus_refused": sum(wire.refused.values()),
         }
-        self.publish(Heartbeat(state=self._state, detail=self._detail, figures=figures))
+        self.publish(msgspec.structs.replace(told, figures=figures))
         self._notifier.tell(WATCHDOG=1)
 
     # --- mute ---

@@ -7,18 +7,20 @@ at the bus again, so that an interruption, a newer question or a shutdown is obe
 import logging
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from assistant import config, sight
 from assistant.answering import Answering, Reason
 from assistant.config import Engine
 from assistant.core import personas
-from assistant.core.commands import Command, answer, match
+from assistant.core.commands import Command, match
 from assistant.core.conversation import PictureRef
 from assistant.core.looking import sight_for
 from assistant.core.reply import Reply
 from assistant.core.sentences import language
 from assistant.history import History
+from assistant.lane import Lane
 from assistant.memory import Memory
 from assistant.messages import (
     LIVE,
@@ -31,6 +33,7 @@ from assistant.messages import (
     Heartbeat,
     Interrupt,
     SpeakerIdle,
+    SpeakerState,
     Spoken,
     Turn,
     TurnStarted,
@@ -40,7 +43,7 @@ from assistant.service import Service, Unfit
 from assistant.warmth import Warmth
 from assistant.wire import Received
 from pipelines import llm
-from pipelines.engine import EngineError, told
+from pipelines.engine import EngineError, name_of, told
 from pipelines.npu.heat import Thermometer
 
 log = logging.getLogger(__name__)
@@ -76,7 +79,7 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
 
 def run(service: Service, settings: Settings) -> None:
-    service.listen(Heard, CameraState, Embedding, Unseen, Spoken, SpeakerIdle, Interrupt, Heartbeat)
+    service.listen(Heard, CameraState, Embedding, Unseen, Spoken, SpeakerIdle, SpeakerState, Interrupt, Heartbeat)
     service.busy("loading the language model", settings.load_s)
     missing = ""
     try:
@@ -115,6 +118,7 @@ class Dialogue:
         self._current: Answering | None = None
         self._waiting: deque[Ask] = deque()  # questions of other conversations, while one is answered
         self._cameras: dict[str, tuple[str, ...]] = {}  # those that a question may name, and what it may call them
+        self._lane = Lane(service.publish, service.clock, _name(model, settings.llm))
         self._sounding: dict[Turn, tuple[Reply, bool]] = {}  # replies not yet spoken to their end; the flag: cut
 
     # --- what arrives ---
@@ -125,6 +129,7 @@ class Dialogue:
         return self._current is not None and self._current.working
 
     def take(self, received: Received) -> None:
+        self._lane.note(received)
         match received.message:
             case Heard() as heard:
                 self._begin(heard.turn, heard.text, heard.last_sample_at, heard.language, spoken=True)
@@ -274,12 +279,12 @@ class Dialogue:
     def _obey(self, command: Command) -> None:
         current = self._current
         assert current is not None
-        words = answer(command, current.language)
+        words, detail = self._lane.obey(command, current.question, current.language, self._service.health)
         if command is Command.CLEAR:
             self._clear(current.turn.conversation, "asked")
         elif command is Command.REPEAT:
             words = self._memory.last_reply(current.turn.conversation) or words
-        self._say_instead(words, "command")
+        self._say_instead(words, "command", detail)
 
     # --- what was heard of it ---
 
@@ -327,3 +332,11 @@ class Dialogue:
 
     def _speech(self) -> str:
         return self._current.language if self._current else self._settings.language
+
+
+def _name(model: llm.LanguageModel, engine: Engine) -> str:
+    """The language model's name for people: of its file or folder, or as a server calls it."""
+    name = name_of(model)
+    parts = Path(str(engine.all_options.get(name, {}).get("model", name))).parts
+    known = [part for part in parts if part != "model"]
+    return known[-1].removesuffix(".rkllm") if known else name
