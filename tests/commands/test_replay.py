@@ -56,6 +56,20 @@ def test_a_spoken_scenario_holds_and_leaves_its_record(tmp_path: Path) -> None:
     assert np.abs(answer.pcm).max() > 3000
 
 
+def test_commands_are_answered_without_picture_and_model() -> None:
+    """The sound begins as soon as the end of speech is decided, the words are known and the voice has its first."""
+    code, lines, said = replay(SCENARIOS / "lane.toml")
+    assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
+    assert code == 0, said
+    for line in lines:
+        assert (line["prompt_tokens"], line["frame_seq"]) == (0, None)
+        timings, muted = line["timings_ms"], line["heard"] == "mute the sound"
+        assert (timings["first_audio"] is None) == muted
+        if not muted:
+            parts = sum(timings[stage] for stage in ("endpoint", "asr", "tts_first_audio"))
+            assert timings["first_audio"] < 2 * parts
+
+
 def test_an_expectation_that_does_not_hold_is_told(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_text('[[steps]]\nask = "is the lamp on"\nexpect = "perhaps"\n')
