@@ -56,6 +56,7 @@ class Service:
         self._detail = ""
         self._troubles: dict[str, str] = {}
         self._beat_at = 0.0
+        self._watchers: list[Callable[[Message, int], None]] = []
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         bus.watch(self._wake_read)
         self._lifeline = lifeline()
@@ -66,6 +67,10 @@ class Service:
 
     def listen(self, *kinds: type[Message]) -> None:
         self.bus.listen(*kinds)
+
+    def watch(self, watcher: Callable[[Message, int], None]) -> None:
+        """Show it each message that is received or published here, and when that was sent."""
+        self._watchers.append(watcher)
 
     def messages(self, idle_s: float = 0.25) -> Iterator[Received | None]:
         """Messages until the service is told to stop; None whenever ``idle_s`` passed without one."""
@@ -81,6 +86,8 @@ class Service:
         if self.running and self._lifeline is not None and cut(self._lifeline):
             log.warning("the supervisor is gone; stopping")
             self.running = False
+        if received is not None:
+            self._show(received.message, received.stamp.sent_at)
         return received
 
     def wake(self) -> None:
@@ -94,6 +101,11 @@ class Service:
 
     def publish(self, message: Message, payload: Any = None, *, once: bool = False) -> None:
         self.bus.publish(message, payload, once=once)
+        self._show(message, self.clock())
+
+    def _show(self, message: Message, sent_at: int) -> None:
+        for watcher in self._watchers:
+            watcher(message, sent_at)
 
     # --- how it is ---
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from assistant import config, sight
+from assistant import config, sight, turnlog
 from assistant.answering import Answering, Reason
 from assistant.config import Engine
 from assistant.core import personas
@@ -19,12 +19,15 @@ from assistant.core.conversation import PictureRef
 from assistant.core.looking import sight_for
 from assistant.core.reply import Reply
 from assistant.core.sentences import language
+from assistant.core.turnfacts import KINDS
 from assistant.history import History
 from assistant.lane import Lane
 from assistant.memory import Memory
 from assistant.messages import (
     LIVE,
+    TOPICS,
     Ask,
+    AudioOut,
     CameraState,
     Clear,
     Cleared,
@@ -40,6 +43,7 @@ from assistant.messages import (
     Unseen,
 )
 from assistant.service import Service, Unfit
+from assistant.turnlog import TurnLog
 from assistant.warmth import Warmth
 from assistant.wire import Received
 from pipelines import llm
@@ -80,6 +84,11 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
 def run(service: Service, settings: Settings) -> None:
     service.listen(Heard, CameraState, Embedding, Unseen, Spoken, SpeakerIdle, SpeakerState, Interrupt, Heartbeat)
+    turns: TurnLog | None = None
+    if settings.retention != "off":
+        turns = TurnLog(service.state_dir / turnlog.FILE, float(settings.retention))
+        service.listen(*(kind for kind in KINDS if kind is not AudioOut and "dialogue" not in TOPICS[kind].publishers))
+        service.watch(turns.note)
     service.busy("loading the language model", settings.load_s)
     missing = ""
     try:
@@ -100,6 +109,7 @@ def run(service: Service, settings: Settings) -> None:
     service.trouble("history", memory.trouble)
     while service.running:
         warmth.look()
+        service.trouble("turns", turns.trouble if turns is not None else "")
         received = service.receive(0.0 if dialogue.working else 0.1)
         if received is not None:
             dialogue.take(received)

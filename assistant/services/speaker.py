@@ -203,6 +203,8 @@ class Mouth:
         self.say_state()
 
     def say_state(self) -> None:
+        if self._service.health.state == "ready":
+            self._service.be("ready", "muted") if self._level.muted else self._service.well()
         self._service.publish(SpeakerState(volume=self._level.volume, muted=self._level.muted))
 
     def play(self) -> None:
