@@ -21,6 +21,8 @@ LANES: dict[str, tuple[str, Color]] = {
     "endpoint": ("endpoint", (190, 184, 178)),
     "asr": ("recognise", (150, 170, 40)),
     "encode": ("encode", (60, 160, 235)),
+    "encode ahead": ("encode ahead", (120, 190, 240)),
+    "prefill ahead": ("prefill ahead", (205, 150, 220)),
     "prefill": ("prefill", (170, 90, 190)),
     "generate": ("generate", (130, 60, 150)),
     "voice": ("voice", (90, 110, 235)),
@@ -135,16 +137,14 @@ def _bar(canvas: Canvas, y: int, begin: float, end: float, after_s: float, color
 
 
 def _lane(name: str) -> str:
-    """A wait, and what is done ahead, stand in the lane of the stage; the way to the ear follows the voice."""
-    return "voice" if name == "output" else name.split()[0]
+    """A wait for the NPU stands in the lane of what waits; the way to the ear follows the voice."""
+    return "voice" if name == "output" else name.removesuffix(" waits")
 
 
 def _color(name: str) -> Color:
-    """What is done ahead is paler: nobody waits for it."""
     if name.endswith(" waits"):
         return WAITING
-    blue, green, red = PARTS["output"] if name == "output" else LANES[_lane(name)][1]
-    return ((blue + 255) // 2, (green + 255) // 2, (red + 255) // 2) if name.endswith(" ahead") else (blue, green, red)
+    return PARTS["output"] if name == "output" else LANES[_lane(name)][1]
 
 
 def _duration(ms: float) -> str:

@@ -13,17 +13,17 @@ from assistant.core.turnfacts import TurnRecord
 
 # A stage, and what it is called where the answer waits for it. The end of speech and its words come first, because
 # nothing may sound before them; then the voice, because once it has its first words the model is waited for no more.
+# What was begun ahead ("encode ahead") is waited for like the stage itself.
 ORDER: dict[str, str] = {
     "endpoint": "hold",
     "asr": "recognition",
     "output": "output",
     "voice": "voice",
-    "encode waits": "waiting for the NPU",
     "encode": "picture",
-    "prefill waits": "waiting for the NPU",
     "prefill": "prefill",
     "generate": "first clause",
 }
+NPU = "waiting for the NPU"  # a stage that "waits"
 OUTSIDE = ("speech", "sound")  # before and after the silence
 REST = "between"  # no stage is under way: messages, and what nobody told of
 LOOK = "waiting for the picture"  # so is what lies before its encoding: a frame is awaited
@@ -52,15 +52,19 @@ def critical(record: TurnRecord) -> tuple[Part, ...]:
     parts: list[Part] = []
     for since, until in itertools.pairwise(edges):
         stage = next((name for name, a, b in stages if a <= since and until <= b), None)
-        if stage is None:
-            then = next((name for name, a, _ in stages if a == until), "")
-            name = LOOK if then.startswith("encode") else REST
+        if stage is not None:
+            name = called(stage)
         else:
-            name = ORDER.get(stage, stage)
+            name = _gap(parts[-1].name if parts else "", next((name for name, a, _ in stages if a == until), ""))
         if parts and parts[-1].name == name:
             since = parts.pop().begin
         parts.append(Part(name, since, until))
     return tuple(parts)
+
+
+def called(stage: str) -> str:
+    """What a stage is called where the answer waits for it."""
+    return NPU if stage.endswith(" waits") else ORDER.get(_head(stage), stage)
 
 
 def by_name(parts: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -71,6 +75,20 @@ def by_name(parts: Iterable[tuple[str, float]]) -> dict[str, float]:
     return lengths
 
 
+def _gap(before: str, then: str) -> str:
+    """What is done while no stage is under way, by what comes before and after."""
+    if _head(then) == "encode":
+        return LOOK
+    if before == ORDER["prefill"] and then == "generate":
+        return ORDER["generate"]  # its first token, of which the model tells when it is there
+    return REST
+
+
+def _head(stage: str) -> str:
+    return stage.partition(" ")[0]
+
+
 def _rank(stage: tuple[str, int, int]) -> tuple[int, int]:
     names = list(ORDER)
-    return (names.index(stage[0]) if stage[0] in ORDER else len(names), stage[1])
+    head = _head(stage[0])
+    return (names.index(head) if head in ORDER else len(names), stage[1])
