@@ -21,6 +21,7 @@ class Lane:
         self._began = clock()
         self._beats: dict[str, tuple[int, Heartbeat]] = {}
         self._speaker: SpeakerState | None = None
+        self._last = ("", "")  # the conversation that the daemon last said something of its own in, and what
 
     def note(self, received: Received) -> None:
         match received.message:
@@ -49,6 +50,17 @@ class Lane:
                 self._publish(Mute(device="speaker", muted=command is Command.MUTE))
         key = lane.SAYINGS[command]
         return personas.say(key, language) if key else "", ""
+
+    def said(self, conversation: str, words: str, own: bool) -> None:
+        """What was said last; ``own``: by the daemon itself. A command that is obeyed in silence says nothing."""
+        if own and words:
+            self._last = (conversation, words)
+        elif not own and self._last[0] == conversation:
+            self._last = ("", "")
+
+    def last(self, conversation: str) -> str:
+        """What the daemon said of its own, if nothing was answered in this conversation since; else ""."""
+        return self._last[1] if self._last[0] == conversation else ""
 
     def _volume(self, command: Command, text: str, language: str) -> str:
         if self._speaker is None:

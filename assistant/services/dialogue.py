@@ -265,7 +265,9 @@ class Dialogue:
         sentences = current.end(reason, detail)
         if current.memory_mb:
             self._service.figures["llm_memory_mb"] = current.memory_mb
-        if reason in ("command", "unseen"):
+        own = reason in ("command", "unseen")
+        self._lane.said(current.turn.conversation, current.reply.text, own)
+        if own:
             return  # the daemon's own words are no part of the conversation
         turn, reply = current.turn, current.reply
         cut = reason == "interrupted"
@@ -293,7 +295,8 @@ class Dialogue:
         if command is Command.CLEAR:
             self._clear(current.turn.conversation, "asked")
         elif command is Command.REPEAT:
-            words = self._memory.last_reply(current.turn.conversation) or words
+            name = current.turn.conversation
+            words = self._lane.last(name) or self._memory.last_reply(name) or words
         self._say_instead(words, "command", detail)
 
     # --- what was heard of it ---
@@ -318,6 +321,7 @@ class Dialogue:
     # --- the conversation ---
 
     def _clear(self, name: str, why: Literal["asked", "gap"]) -> None:
+        self._lane.said(name, "", own=False)
         self._memory.clear(name, stored=why == "asked")  # a conversation that merely ended stays in the record
         self._service.publish(Cleared(conversation=name, why=why))
 

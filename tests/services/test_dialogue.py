@@ -157,6 +157,19 @@ class TestWithoutTheLanguageModel:
             assert reply.reason == "command"
             assert re.search(said, reply.text), reply.text
 
+    def test_what_was_said_last_is_repeated(self, talk: Talking) -> None:
+        """The daemon's own words as well, which are no part of the conversation."""
+        assert talk.ask("what is it", "Red.").text == "Red."
+        who = talk.ask("who are you").text
+        assert talk.ask("stop").text == ""
+        assert talk.ask("repeat that").text == who
+        assert talk.ask("once more").text == who
+        assert talk.ask("what is it", "Blue.").text == "Blue."
+        assert talk.ask("repeat that").text == "Blue."
+        talk.ask("who are you")
+        assert talk.ask("clear the conversation").text == "The conversation is cleared."
+        assert talk.ask("repeat that").text == "The conversation is cleared."
+
     def test_how_it_runs(self, talk: Talking) -> None:
         reply = talk.ask("how are you running")
         assert (reply.reason, reply.text.split(".")[0]) == ("command", "All is well")
