@@ -36,9 +36,13 @@ class TurnLog:
         self.trouble = ""
         self._path, self._keep, self._wall = path, keep, wall
         self._boot, self._ledger = boot_id(), Ledger(keep)
-        oldest = wall() - keep_days * DAY_S
-        self._entries = deque((entry for entry in read(path) if entry.wall >= oldest), keep)
+        self._entries: deque[Entry] = deque(maxlen=keep)
         self._lines = 0  # in the file; 0: it is written anew
+        oldest = wall() - keep_days * DAY_S
+        try:
+            self._entries.extend(entry for entry in read(path) if entry.wall >= oldest)
+        except OSError as error:
+            log.warning("%s cannot be read (%s); the turns are kept anew", path, error.strerror)
         self._write_all()
 
     def note(self, message: Message, sent_at: int) -> None:
@@ -87,13 +91,11 @@ class TurnLog:
 
 
 def read(path: Path) -> list[Entry]:
-    """The turns in a file, oldest first; a line that is torn or of another version is left out."""
+    """The turns in a file, oldest first; a line that is torn or of another version is left out. No file holds none.
+    Raises OSError for one that cannot be read."""
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
-        return []
-    except OSError as error:
-        log.warning("%s cannot be read (%s)", path, error.strerror)
         return []
     found: dict[tuple[str, str, int], Entry] = {}
     for line in lines:

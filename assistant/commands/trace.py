@@ -27,8 +27,8 @@ from assistant.turnlog import FILE, Entry, read
 SHOWN = 5
 PATIENCE_S = 2.0  # without a heartbeat, until it is asked whether the daemon still runs
 NONE_YET = (
-    'there are no turns in {}: talk to the daemon first, or name its --state; with dialogue.retention = "off" '
-    "nothing is kept, but --follow shows what comes"
+    "there are no turns in {}: talk to the daemon first, or name its --state (under systemd /var/lib/assistant); "
+    'with dialogue.retention = "off" nothing is kept, but --follow shows what comes'
 )
 
 
@@ -52,7 +52,10 @@ def run(asked: argparse.Namespace) -> int:
         raise Failure(f"N is how many turns to show: 1 or more, not {count}", USAGE)
     coming = _followed(asked.runtime or paths.runtime()) if asked.follow else iter(())
     path = (asked.state or paths.state()) / FILE
-    entries = read(path)[-count:]
+    try:
+        entries = read(path)[-count:]
+    except OSError as error:
+        raise Failure(f"{path} cannot be read ({error.strerror}); ask as the daemon's own user", FAILED) from error
     if not entries and not asked.follow:
         raise Failure(NONE_YET.format(path), FAILED)
     console = Console(highlight=False)

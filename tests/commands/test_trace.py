@@ -120,6 +120,12 @@ def test_refusals(arguments: tuple[str, ...], text: str, code: int, tmp_path: Pa
     assert refused.value.code == code
 
 
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(Failure, match=r"turns\.jsonl cannot be read"):
+        trace.run(asked("--state", str(tmp_path)))
+
+
 def test_a_picture_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(Failure, match=r"none/turn\.png cannot be written"):
         trace._draw(tmp_path / "none" / "turn.png", [Entry(boot="x", wall=0.0, record=turn())])
