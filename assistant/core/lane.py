@@ -1,5 +1,6 @@
 """What the assistant says of itself and of the time without the language model, in words that a voice reads well."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
@@ -82,10 +83,10 @@ def health(
             words = personas.say(key if len(names) == 1 else f"{key}_many", language).format(_listed(names, zh))
             told.append(words[0].upper() + words[1:])
     told = told or [personas.say("health_well", language)]
-    engines = {name: beat.detail.partition(";")[0] for name, (_, beat) in beats.items() if state[name] == "ready"}
-    uses = [("health_thinks", model), ("health_hears", engines.get("microphone", "").partition(",")[0])]
+    engines = {name: _engine(beat.detail) for name, (_, beat) in beats.items() if state[name] == "ready"}
+    uses = [("health_thinks", model), ("health_hears", engines.get("microphone", ""))]
     uses.append(("health_speaks", engines.get("speaker", "")))
-    known = [personas.say(key, language).format(name) for key, name in uses if name and name != "muted"]
+    known = [personas.say(key, language).format(name) for key, name in uses if name]
     if known:
         told.append(f"我{'，'.join(known)}。" if zh else f"I {_listed(known, zh)}.")
     celsius = [beat.figures["npu_celsius"] for _, beat in beats.values() if "npu_celsius" in beat.figures]
@@ -96,6 +97,12 @@ def health(
     told.append(personas.say("health_up", language).format(_duration(up_s, zh)))
     details = [f"{name}: {beat.detail}" for name, (_, beat) in beats.items() if state[name] == "degraded"]
     return ("" if zh else " ").join(told), "; ".join(details)
+
+
+def _engine(detail: str) -> str:
+    """The engine that a service's detail begins with."""
+    first = re.split(r"[\s,;]", detail, maxsplit=1)[0]
+    return "" if first == "muted" else first
 
 
 def _time_en(at: datetime) -> str:

@@ -349,8 +349,10 @@ class Dialogue:
 
 
 def _name(model: llm.LanguageModel, engine: Engine) -> str:
-    """The language model's name for people: of its file or folder, or as a server calls it."""
+    """The language model's name for people: of its file or folder, or as a server calls it; "" without one."""
     name = name_of(model)
+    if name == "none":
+        return ""
     parts = Path(str(engine.all_options.get(name, {}).get("model", name))).parts
     known = [part for part in parts if part != "model"]
     return known[-1].removesuffix(".rkllm") if known else name

@@ -164,6 +164,14 @@ def test_who_is_silent_or_not_yet_there_is_named() -> None:
     assert health(quiet, "zh")[0].startswith("图像识别没有回应。摄像头还在启动。")
 
 
+def test_only_the_names_of_engines_are_said() -> None:
+    told = {
+        "microphone": (9 * SECOND, Heartbeat(state="ready", detail="pocketsphinx at rk3588's pace: 150 ms, webrtcvad")),
+        "speaker": (9 * SECOND, Heartbeat(state="ready", detail="muted")),
+    }
+    assert "I think with Qwen3-VL-2B and hear with pocketsphinx. The chip" in health(told, "en")[0]
+
+
 def test_nothing_is_known_but_itself() -> None:
     said, _ = lane.health({}, 10 * SECOND, 12, "", "en")
     assert said == "All is well. I have been running for less than a minute."

@@ -137,6 +137,9 @@ def test_without_a_model_health_says_so_after_a_question_too(runtime: Path, join
     with talking(runtime, join, tmp_path, llm={"engine": "auto"}) as talk:
         assert talk.ask("what is it").reason == "error"
         talk.ask("what is it")
+        how = talk.ask("how are you running")
+        assert re.fullmatch(r"The language model has a problem\. I have been running for .+\.", how.text)
+        assert "no llm engine can run here" in how.detail
         beat = talk.health(lambda beat: True)
         assert (beat.state, "no llm engine can run here" in beat.detail) == ("degraded", True)
 
