@@ -125,7 +125,8 @@ def test_a_turn_becomes_one_record() -> None:
         ("encode", 1348, 1360),
         ("prefill", 1365, 1385),
         ("generate", 1390, 1400),
-        ("voice", 1391, 1500),
+        ("voice", 1391, 1399),
+        ("output", 1399, 1500),
         ("sound", 1500, 2410),
     ]
     assert msgspec.json.decode(msgspec.json.encode(record), type=TurnRecord) == record
