@@ -1,5 +1,8 @@
 """A turn in the terminal: a lane a stage on one time axis, and under it what the silence was made of."""
 
+from typing import Literal
+
+from rich.cells import cell_len
 from rich.text import Text
 
 from assistant.core.bars import fitted
@@ -112,3 +115,13 @@ def _facts(record: TurnRecord) -> str:
     if record.detail:
         told.append(record.detail)
     return " · ".join(told)
+
+
+def _duration(ms: float) -> str:
+    return f"{ms / 1000:.2f} s" if ms >= 1000 else f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
+
+
+def _fit(text: Text, width: int, overflow: Literal["ellipsis", "crop"] = "ellipsis") -> Text:
+    if cell_len(text.plain) > width:
+        text.truncate(width, overflow=overflow)
+    return text
