@@ -185,7 +185,8 @@ class Foresight:
         """The question is about this picture. A prompt for another one is given up; one for this, let come to its end:
         the answer takes it up from there."""
         if not self.of(turn):
-            self.forget()
+            if self.turn is not None and self.turn.conversation == turn.conversation:
+                self.forget()
             return
         self._wanted = False
         shown = picture.identity if picture is not None else ""

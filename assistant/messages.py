@@ -288,6 +288,11 @@ class SpeakerIdle(Message, frozen=True, kw_only=True):
     turn: Turn
 
 
+class SpeakerState(Message, frozen=True, kw_only=True):
+    volume: float  # as it is heard: half of it sounds half as loud
+    muted: bool
+
+
 class AudioOut(Message, frozen=True, kw_only=True):
     """What is being played, for whoever listens on the bus. Payload: int16 mono PCM."""
 
@@ -349,6 +354,13 @@ class Mute(Message, frozen=True, kw_only=True):
     muted: bool
 
 
+class Volume(Message, frozen=True, kw_only=True):
+    """How loud the speaker is to be. One that is muted is heard again. Confirmed by a SpeakerState."""
+
+    level: float | None = None  # as it is heard, up to 1; never so low that nothing is. None: from where it is …
+    step: int = 0  # … so many steps louder, or softer
+
+
 # --- every service ------------------------------------------------------------------------------------------------
 
 
@@ -395,6 +407,7 @@ TOPICS: dict[type[Message], Topic] = {
     Speaking: Topic(publishers=("speaker",)),
     Spoken: Topic(publishers=("speaker",)),
     SpeakerIdle: Topic(publishers=("speaker",)),
+    SpeakerState: Topic(publishers=("speaker",), resend=True),
     AudioOut: Topic(publishers=("speaker",)),
     Ask: Topic(inboxes=("dialogue",)),
     AudioIn: Topic(inboxes=("microphone",)),
@@ -402,7 +415,8 @@ TOPICS: dict[type[Message], Topic] = {
     PushToTalk: Topic(inboxes=("microphone",)),
     Interrupt: Topic(publishers=("microphone", "dialogue"), inboxes=("speaker", "dialogue")),
     Clear: Topic(inboxes=("dialogue",)),
-    Mute: Topic(inboxes=("microphone", "camera", "speaker")),
+    Mute: Topic(publishers=("dialogue",), inboxes=("microphone", "camera", "speaker")),
+    Volume: Topic(publishers=("dialogue",), inboxes=("speaker",)),
     Heartbeat: Topic(publishers=SERVICES, resend=True, period_s=1.0),
 }
 

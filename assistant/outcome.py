@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from assistant.core.critical import critical
 from assistant.core.ledger import LOST_S, TurnRecord
 from assistant.messages import (
     LIVE,
@@ -51,6 +52,7 @@ class Line(msgspec.Struct, kw_only=True):
     spoken_ms: float = 0.0  # of sound
     timings_ms: dict[str, float | None] = {}
     stages: list[tuple[str, float, float]] = []  # name, begin, end; from the end of the user's speech
+    parts: list[tuple[str, float]] = []  # name, length: from the end of the user's speech to the first sound, no gap
     ok: bool = True  # did the expectations hold?
     why: str = ""  # where they did not
     dropped: str | UnsetType = UNSET
@@ -124,7 +126,7 @@ class Claim:
 
     def lines(self, quiet: str) -> list[Line]:
         """A line for each turn; one for none. ``quiet``: why speech might not have been noticed at all."""
-        lines = [_line(record, self.number) for record in self.records]
+        lines = [line_of(record, self.number) for record in self.records]
         if not lines:
             why = self._dropped or ("no answer" if self._own else quiet)
             lines = [Line(step=self.number, typed=self.typed, dropped=why)]
@@ -151,7 +153,8 @@ def _was(dropped: str, answer: str) -> str:
     return f"was dropped ({dropped})" if dropped else f"was answered ({answer!r})"
 
 
-def _line(record: TurnRecord, number: int) -> Line:
+def line_of(record: TurnRecord, number: int) -> Line:
+    """The record as a line; ``number`` of the step."""
     at = record.asked_at
     return Line(
         step=number,
@@ -178,6 +181,7 @@ def _line(record: TurnRecord, number: int) -> Line:
         spoken_ms=round(record.spoken_ms, 1),
         timings_ms={name: _rounded(value) for name, value in record.timings_ms.items()},
         stages=[(name, round((a - at) / 1e6, 3), round((b - at) / 1e6, 3)) for name, a, b in record.stages],
+        parts=[(part.name, round(part.ms, 3)) for part in critical(record)],
     )
 
 

@@ -31,6 +31,7 @@ from assistant.messages import (
     Mute,
     Picture,
     PushToTalk,
+    SpeakerState,
     Turn,
 )
 from assistant.outcome import Claim, Line
@@ -41,8 +42,9 @@ from pipelines.audio import resample, wav
 
 log = logging.getLogger(__name__)
 
-# What confirms a Mute; a speaker tells nothing of it.
-STATES: dict[str, type[CameraState | MicrophoneState]] = {"camera": CameraState, "microphone": MicrophoneState}
+# What confirms a Mute.
+State = CameraState | MicrophoneState | SpeakerState
+STATES: dict[str, type[State]] = {"camera": CameraState, "microphone": MicrophoneState, "speaker": SpeakerState}
 NO_SPEECH = "no speech was noticed"
 FORGOTTEN_S = {"dialogue": 2.0, "speaker": 5.0}  # of silence about a turn, after that process died
 CONFIRM_S, RESTART_S = 5.0, 30.0  # how long an effect may take; how long a killed service
@@ -201,9 +203,8 @@ class Player:
 
     def _mute(self, device: Device, muted: bool) -> Effect:
         yield from self._send(Mute(device=device, muted=muted))
-        if device in STATES:
-            word = "muted" if muted else "not muted"
-            yield from self._await(_state(STATES[device], muted), f"the {device} to be {word}", CONFIRM_S)
+        word = "muted" if muted else "not muted"
+        yield from self._await(_state(STATES[device], muted), f"the {device} to be {word}", CONFIRM_S)
 
     def _clear(self) -> Effect:
         yield from self._send(Clear())
@@ -270,8 +271,12 @@ def _later(since: int) -> Callable[[Received], bool]:
     return lambda r: isinstance(r.message, Frame) and r.message.captured_at > since
 
 
-def _state(kind: type[CameraState | MicrophoneState], muted: bool) -> Callable[[Received], bool]:
-    return lambda r: isinstance(r.message, kind) and (r.message.state == "muted") == muted
+def _state(kind: type[State], muted: bool) -> Callable[[Received], bool]:
+    return lambda r: isinstance(r.message, kind) and _muted(r.message) == muted
+
+
+def _muted(state: State) -> bool:
+    return state.muted if isinstance(state, SpeakerState) else state.state == "muted"
 
 
 def _reborn(service: str, old: int) -> Callable[[Received], bool]:

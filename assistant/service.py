@@ -57,6 +57,7 @@ class Service:
         self._detail = ""
         self._troubles: dict[str, str] = {}
         self._beat_at = 0.0
+        self._watchers: list[Callable[[Message, int], None]] = []
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         bus.watch(self._wake_read)
         self._lifeline = lifeline()
@@ -67,6 +68,10 @@ class Service:
 
     def listen(self, *kinds: type[Message]) -> None:
         self.bus.listen(*kinds)
+
+    def watch(self, watcher: Callable[[Message, int], None]) -> None:
+        """Show it each message that is received or published here, and when that was sent."""
+        self._watchers.append(watcher)
 
     def messages(self, idle_s: float = 0.25) -> Iterator[Received | None]:
         """Messages until the service is told to stop; None whenever ``idle_s`` passed without one."""
@@ -82,6 +87,8 @@ class Service:
         if self.running and self._lifeline is not None and cut(self._lifeline):
             log.warning("the supervisor is gone; stopping")
             self.running = False
+        if received is not None:
+            self._show(received.message, received.stamp.sent_at)
         return received
 
     def wake(self) -> None:
@@ -95,6 +102,11 @@ class Service:
 
     def publish(self, message: Message, payload: Any = None, *, once: bool = False) -> None:
         self.bus.publish(message, payload, once=once)
+        self._show(message, self.clock())
+
+    def _show(self, message: Message, sent_at: int) -> None:
+        for watcher in self._watchers:
+            watcher(message, sent_at)
 
     # --- how it is ---
 
@@ -129,6 +141,11 @@ class Service:
             self._notifier.tell(STATUS=f"{state}: {detail}" if detail else state)
             self._beat()
 
+    @property
+    def health(self) -> Heartbeat:
+        """How this service is, without the figures of its process."""
+        return Heartbeat(state=self._state, detail=self._detail, figures=dict(self.figures))
+
     def busy(self, what: str, at_most_s: float) -> None:
         """Announce a call that will not return to the loop for a while (loading a model, a long inference)."""
         self._notifier.busy(what, at_most_s)
@@ -140,14 +157,15 @@ class Service:
         self._beat_at = now
         wire = self.bus.wire
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        told = self.health
         figures = {
-            **self.figures,
+            **told.figures,
             "pid": os.getpid(),
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "bus_gaps": wire.gaps,
             "bus_refused": sum(wire.refused.values()),
         }
-        self.publish(Heartbeat(state=self._state, detail=self._detail, figures=figures))
+        self.publish(msgspec.structs.replace(told, figures=figures))
         self._notifier.alive()
 
     # --- mute ---

@@ -1,5 +1,6 @@
 """Where the speaker's samples go: one interface for a sound card (pipelines.audio.playback) and for the bus alone."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -7,11 +8,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from assistant.core import loudness
+from assistant.service import Service
 from pipelines.audio.departures import SECOND, Departures
 from pipelines.audio.keeper import Keeper
 from pipelines.audio.playback import Playback
 
+log = logging.getLogger(__name__)
+
 PCM = NDArray[np.int16]
+VOLUME = "volume"  # the file in the state directory
 
 
 def keep(device: str, fallback: str, rate: int, wake: Callable[[], None], idle: Callable[[], bool]) -> Keeper[Playback]:
@@ -82,3 +88,49 @@ class BusOutput:
     def stop(self) -> None:
         self._departures.clear()
         self._due, self._drained = 0, True
+
+
+class Level:
+    """How loud the speaker is. The volume outlives the daemon, as that of any set does; being muted outlives the
+    process, as with the camera and the microphone."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._path = service, service.state_dir / VOLUME
+        self._volume = self._read()
+
+    @property
+    def volume(self) -> float:
+        return self._volume
+
+    @volume.setter
+    def volume(self, volume: float) -> None:
+        self._volume = volume
+        half = self._path.with_suffix(".half")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            half.write_text(f"{volume:g}\n")
+            half.replace(self._path)
+        except OSError as error:
+            log.warning("the volume is not kept: %s cannot be written (%s)", self._path, error.strerror)
+
+    @property
+    def muted(self) -> bool:
+        return self._service.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._service.mute(muted)
+
+    def _read(self) -> float:
+        try:
+            return loudness.limited(float(self._path.read_text()))
+        except FileNotFoundError:
+            return loudness.FULL
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be used (%s); the volume is full", self._path, error)
+            return loudness.FULL
+
+
+def amplified(pcm: PCM, gain: float) -> PCM:
+    """The samples by a factor, 0..1."""
+    return pcm if gain == 1.0 else np.rint(pcm * np.float32(gain)).astype(np.int16)

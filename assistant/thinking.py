@@ -77,21 +77,28 @@ class Run:
 
 
 class Thinker:
-    """The thread. It ends with the process: a model that never returns does not keep it."""
+    """The thread. It ends with the process at the latest: a model that never returns does not keep that."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="model", daemon=True).start()
+        self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
+        self._thread.start()
 
     def begin(self, events: Generator[llm.Event, None, None]) -> Run:
         run = Run(events, self._wake)
         self._runs.put(run)
         return run
 
+    def close(self, patience_s: float) -> None:
+        """Let the thread end after the runs that were begun: a process that leaves with a library still at work may
+        crash on its way."""
+        self._runs.put(None)
+        self._thread.join(patience_s)
+
     def _work(self) -> None:
-        while True:
-            self._runs.get().work()
+        while (run := self._runs.get()) is not None:
+            run.work()
 
 
 def _same(one: llm.Event | None, other: llm.Event | None) -> bool:

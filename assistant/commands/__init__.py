@@ -61,6 +61,7 @@ COMMANDS: dict[str, Command] = {
     "ask": Command("ask one question", 'assistant ask "what colour is the cube" --image desk.png'),
     "replay": Command("run a scenario, one JSON line a turn", "assistant replay scenario.toml --json"),
     "tap": Command("show live what crosses the bus", "assistant tap Heard ReplyEnded"),
+    "trace": Command("show where the time went in the last turns", "assistant trace --last --png turn.png"),
     "bench": Command("measure this machine: the daemon itself, or models of true size", "assistant bench cpu"),
     "probe": Command("try what a Rockchip board does, once", "assistant probe --model m.rkllm --json > probe.json"),
     "devices": Command("list or test microphones, speakers and cameras", "assistant devices --test"),

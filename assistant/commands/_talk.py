@@ -15,6 +15,7 @@ from assistant.messages import NpuCost, PictureBound, ReplyEnded, TurnStarted
 from assistant.wire import Received
 
 QUIET = "log.level=warning"  # a private daemon's log would stand between the lines of the conversation
+SEEING = ("dialogue", "camera", "vision")
 BAD_ENDS = ("lost", "error")
 
 
@@ -27,9 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def connected(asked: argparse.Namespace, conversation: str) -> Iterator[Client]:
-    """A client of the daemon that runs, or of a private one: a simulated board is never one that runs. Raises Failure
-    when there is none to be had."""
+def connected(asked: argparse.Namespace, conversation: str, services: Sequence[str] = SEEING) -> Iterator[Client]:
+    """A client of the daemon that runs, or of a private one: a simulated board is never one that runs. ``services`` are
+    waited for. Raises Failure when there is none to be had."""
     simulated = _simulated.passed_on(asked)
     if simulated and asked.runtime:
         raise Failure("--simulate starts a daemon of its own; leave out --runtime", USAGE)
@@ -43,7 +44,7 @@ def connected(asked: argparse.Namespace, conversation: str) -> Iterator[Client]:
         ) as runtime:
             one = Client(runtime, conversation)
             try:
-                one.await_ready(("dialogue", "camera", "vision"))
+                one.await_ready(services)
                 yield one
             finally:
                 one.close()

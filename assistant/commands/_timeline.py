@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
+from assistant.core.critical import by_name
 from assistant.outcome import Line
 
 Canvas = NDArray[np.uint8]
@@ -26,10 +27,19 @@ LANES: dict[str, tuple[str, Color]] = {
     "generate": ("generate", (130, 60, 150)),
     "voice": ("voice", (90, 110, 235)),
     "sound": ("reply sounds", (110, 175, 90)),
+    "silence": ("the silence", (120, 120, 120)),
 }
-# Waits for the NPU, in the lane of what waits.
-WAITS = {"encode waits": "encode", "encode ahead waits": "encode ahead", "prefill waits": "prefill"}
-WAITING: Color = (205, 205, 205)
+WAITING: Color = (205, 205, 205)  # for the NPU, in the lane of what waits
+PARTS: dict[str, Color] = {
+    "hold": LANES["endpoint"][1],
+    "recognition": LANES["asr"][1],
+    "picture": LANES["encode"][1],
+    "waiting for the picture": (150, 205, 245),
+    "prefill": LANES["prefill"][1],
+    "first clause": LANES["generate"][1],
+    "voice": LANES["voice"][1],
+    "output": (60, 70, 190),
+}
 WIDTH, HEAD, FOOT = 1680, 96, 30
 LANE, PAD = 15, 14  # height of a lane, space between rows
 ROW = LANE * len(LANES) + 2 * PAD
@@ -37,18 +47,20 @@ THUMB = (172, 129)
 TEXT_AT, LABEL_AT, CHART_AT, CHART_END = 214, 706, 812, WIDTH - 30
 TEXT_WIDTH = LABEL_AT - TEXT_AT - 14
 BEFORE_S, LONGEST_S, TICK_S = 2.0, 8.0, 0.5
+DEMO = "edge-assistant: a conversation, stage by stage"
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 PAPER, INK, GREY, LINE, ZERO = (252, 250, 248), (40, 34, 30), (128, 120, 114), (228, 223, 218), (70, 60, 200)
 GOOD, BAD = (90, 150, 40), (60, 50, 210)
 
 
-def draw(lines: Sequence[Line], pictures: dict[int, Path]) -> bytes:
-    """The PNG file. ``pictures`` are the files that the camera was told to show, by the number of the step."""
+def draw(lines: Sequence[Line], pictures: dict[int, Path], title: str = DEMO) -> bytes:
+    """The PNG file. ``pictures`` are the files that the camera was told to show, by the number of the step. Under
+    another title nothing was expected of the turns."""
     ends = [end / 1000 + 0.3 for line in lines for _, _, end in line.stages]
     after_s = min(LONGEST_S, max(1.0, *ends, 1.0))
     canvas: Canvas = np.full((HEAD + ROW * len(lines) + FOOT, WIDTH, 3), PAPER, np.uint8)
-    _header(canvas, lines, after_s)
+    _header(canvas, lines, after_s, title)
     thumbs: dict[Path, Canvas | None] = {path: _thumb(path) for path in set(pictures.values())}
     for number, line in enumerate(lines):
         top = HEAD + number * ROW
@@ -60,14 +72,15 @@ def draw(lines: Sequence[Line], pictures: dict[int, Path]) -> bytes:
     return bytes(cv2.imencode(".png", canvas)[1])
 
 
-def _header(canvas: Canvas, lines: Sequence[Line], after_s: float) -> None:
+def _header(canvas: Canvas, lines: Sequence[Line], after_s: float, title: str) -> None:
     turns = [line for line in lines if line.dropped is UNSET]
     good = sum(line.ok for line in lines)
     computed = sum(line.prompt_tokens - line.cached_tokens for line in turns)
     cached = sum(line.cached_tokens for line in turns)
     sounds = sorted(s for line in turns if (s := line.timings_ms.get("first_audio")) is not None)
-    _put(canvas, "edge-assistant: a conversation, stage by stage", 22, 36, 0.72, INK, 2)
-    facts = f"{len(turns)} turns, {good} of {len(lines)} as expected  |  {computed} tokens computed, {cached} cached"
+    _put(canvas, title, 22, 36, 0.72, INK, 2)
+    held = f", {good} of {len(lines)} as expected" if title == DEMO else ""
+    facts = f"{len(turns)} turns{held}  |  {computed} tokens computed, {cached} cached"
     if sounds:
         facts += f"  |  end of speech to first sound: median {sounds[len(sounds) // 2]:.0f} ms"
     _put(canvas, facts, 22, 64, 0.48, GREY)
@@ -97,19 +110,41 @@ def _grid(canvas: Canvas, top: int, after_s: float) -> None:
 
 def _lanes(canvas: Canvas, top: int, line: Line, after_s: float) -> None:
     for name, begin, end in line.stages:
-        lane = WAITS.get(name, name)
+        lane, waits = _lane(name), name.endswith(" waits")
         if lane not in LANES or end <= begin:
             continue
         y = top + PAD + list(LANES).index(lane) * LANE
-        left = _x(begin / 1000, after_s)
-        right = max(left + 3, _x(end / 1000, after_s))
-        color = WAITING if name in WAITS else LANES[lane][1]
-        cv2.rectangle(canvas, (left, y + 2), (right, y + LANE - 3), color, -1, cv2.LINE_AA)
-        if name in WAITS:
+        left, right = _bar(canvas, y, begin, end, after_s, _color(name))
+        if waits or name == "output":
             continue
         text = _duration(end - begin)
         room = right + 5 + _wide(text, 0.36) < WIDTH
         _put(canvas, text, right + 5 if room else left - 5 - _wide(text, 0.36), y + 11, 0.36, INK)
+    y, at = top + PAD + list(LANES).index("silence") * LANE, 0.0
+    for name, length in line.parts:
+        _bar(canvas, y, at, at + length, after_s, PARTS.get(name, WAITING))
+        at += length
+    if line.parts:
+        _put(canvas, _duration(at), _x(at / 1000, after_s) + 8, y + 11, 0.36, INK)
+
+
+def _bar(canvas: Canvas, y: int, begin: float, end: float, after_s: float, color: Color) -> tuple[int, int]:
+    """From ``begin`` to ``end``, ms; gives where it lies."""
+    left = _x(begin / 1000, after_s)
+    right = max(left + 3, _x(end / 1000, after_s))
+    cv2.rectangle(canvas, (left, y + 2), (right, y + LANE - 3), color, -1, cv2.LINE_AA)
+    return left, right
+
+
+def _lane(name: str) -> str:
+    """A wait for the NPU stands in the lane of what waits; the way to the ear follows the voice."""
+    return "voice" if name == "output" else name.removesuffix(" waits")
+
+
+def _color(name: str) -> Color:
+    if name.endswith(" waits"):
+        return WAITING
+    return PARTS["output"] if name == "output" else LANES[_lane(name)][1]
 
 
 def _duration(ms: float) -> str:
@@ -132,6 +167,11 @@ def _words(canvas: Canvas, top: int, line: Line, thumb: Canvas | None) -> None:
             _put(canvas, text, TEXT_AT + 22, y, 0.52, color)
         y += 25
         _put(canvas, _fit(_figures(line), 0.4), TEXT_AT + 22, y, 0.4, GREY)
+    lengths = by_name(line.parts)
+    told = " + ".join(f"{name} {ms:.0f}" for name, ms in lengths.items())
+    for text in _wrap(f"silence, ms: {told}", 0.4, 2) if told else ():
+        y += 19
+        _put(canvas, text, TEXT_AT + 22, y, 0.4, GREY)
     if line.finish_reason == "interrupted":
         y += 20
         _put(canvas, _fit(f"interrupted; heard: {line.spoken or 'nothing'}", 0.4), TEXT_AT + 22, y, 0.4, INK)

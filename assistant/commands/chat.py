@@ -35,7 +35,7 @@ def run(asked: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     if sys.stdin.isatty():
         console.print("[dim]one moment …[/]")
-    with _talk.connected(asked, LIVE) as client:
+    with _talk.connected(asked, LIVE, ("dialogue",)) as client:
         chat = Chat(client, console)
         chat.help()
         while (line := _read()) is not None:

@@ -10,7 +10,7 @@ def bars(timings_ms: Mapping[str, float], width: int = 40) -> list[str]:
     if not timings_ms:
         return []
     longest = max(*timings_ms.values(), 1e-9) if len(timings_ms) > 1 else max(next(iter(timings_ms.values())), 1e-9)
-    return _lines([(name, "", _bar(value / longest * width), value) for name, value in timings_ms.items()], width)
+    return _lines([(name, "", fitted(value / longest * width), value) for name, value in timings_ms.items()], width)
 
 
 def waterfall(stages: Sequence[tuple[str, int, int]], width: int = 40) -> list[str]:
@@ -24,7 +24,7 @@ def waterfall(stages: Sequence[tuple[str, int, int]], width: int = 40) -> list[s
     for name, begin, end in stages:
         length = max(0, end - begin)
         before = min(int((begin - first) / span * width), width - 1)  # a stage without length is still to be seen
-        rows.append((name, " " * before, _bar(min(width - before, length / span * width)), length / 1e6))
+        rows.append((name, " " * before, fitted(min(width - before, length / span * width)), length / 1e6))
     return _lines(rows, width)
 
 
@@ -33,7 +33,7 @@ def _lines(rows: Sequence[tuple[str, str, str, float]], width: int) -> list[str]
     return [f"{name:<{wide}} {f'{before}{bar}':<{width}} {value:8.1f} ms" for name, before, bar, value in rows]
 
 
-def _bar(cells: float) -> str:
-    """So many cells, to an eighth; at least the thinnest."""
+def fitted(cells: float) -> str:
+    """A bar of so many cells, to an eighth; at least the thinnest."""
     eighths = max(1, round(max(0.0, cells) * 8))
     return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")

@@ -167,6 +167,32 @@ SAYINGS: dict[str, dict[Language, str]] = {
     "reply_cut": {"en": "The answer ends here; it became too long.", "zh": "回答太长，到此为止。"},
     "cleared": {"en": "The conversation is cleared.", "zh": "对话已清除。"},
     "new_conversation": {"en": "That was a while ago. We begin anew.", "zh": "过了很久，我们重新开始。"},
+    "who_i_am": {
+        "en": "I am an assistant with a camera. All that I hear and see, I work out on this device.",
+        "zh": "我是一个带摄像头的助手，听到和看到的都在这台设备上处理。",
+    },
+    "what_i_can": {
+        "en": "I can tell you what the camera sees. Ask me what is there, how many, what color, or what a gauge reads. "
+        "I also know the time, and you can change my volume.",
+        "zh": "我可以告诉你摄像头看到了什么：有什么、有几个、什么颜色、仪表读数是多少。我还会报时，也可以调音量。",
+    },
+    "clock_unset": {"en": "My clock is not set, so I do not know.", "zh": "我的时钟还没有校准，所以不知道。"},
+    "sound_on": {"en": "The sound is on again.", "zh": "声音已打开。"},
+    "volume": {"en": "Volume {} percent.", "zh": "音量百分之{}。"},
+    "volume_same": {"en": "The volume stays at {} percent.", "zh": "音量还是百分之{}。"},
+    "no_speaker": {"en": "No speaker answers, so I cannot change the volume.", "zh": "扬声器没有回应，音量调不了。"},
+    "health_well": {"en": "All is well.", "zh": "一切正常。"},
+    "health_degraded": {"en": "{} has a problem.", "zh": "{}有问题。"},
+    "health_degraded_many": {"en": "{} have problems.", "zh": "{}有问题。"},
+    "health_silent": {"en": "{} does not answer.", "zh": "{}没有回应。"},
+    "health_silent_many": {"en": "{} do not answer.", "zh": "{}没有回应。"},
+    "health_starting": {"en": "{} is still starting.", "zh": "{}还在启动。"},
+    "health_starting_many": {"en": "{} are still starting.", "zh": "{}还在启动。"},
+    "health_thinks": {"en": "think with {}", "zh": "用{}思考"},
+    "health_hears": {"en": "hear with {}", "zh": "用{}听"},
+    "health_speaks": {"en": "speak with {}", "zh": "用{}说话"},
+    "health_celsius": {"en": "The chip has {} degrees.", "zh": "芯片温度{}度。"},
+    "health_up": {"en": "I have been running for {}.", "zh": "已经运行{}。"},
     "nothing_said": {"en": "I have not said anything yet.", "zh": "我还没有说过什么。"},
 }
 _UNSEEN = {

@@ -86,6 +86,7 @@ class Facts:
         self.tokens: dict[int, tuple[str, int]] = {}  # index -> text, sent at
         self.sentences: dict[int, int] = {}  # index -> sent at
         self.speaking: dict[int, int] = {}  # index -> first sample at
+        self.voice_ms: dict[int, float] = {}  # index -> synthesis up to its first block
         self.said: dict[int, Spoken] = {}
         self.blocks: dict[tuple[int, int], float] = {}  # (sentence, first sample at) -> ms
 
@@ -120,8 +121,9 @@ class Facts:
                 self.tokens.setdefault(index, (text, sent_at))
             case ReplySentence(index=index):
                 self.sentences.setdefault(index, sent_at)
-            case Speaking(index=index, first_sample_at=at):
+            case Speaking(index=index, first_sample_at=at, engine_ms=engine_ms):
                 self.speaking.setdefault(index, at)
+                self.voice_ms.setdefault(index, engine_ms)
             case Spoken(index=index):
                 self.said.setdefault(index, message)
             case AudioOut(index=index, first_sample_at=at, rate=rate) if rate > 0:
@@ -281,10 +283,20 @@ def _stages(facts: Facts) -> tuple[Stage, ...]:
         stages += _waited("prefill", begin, usage.npu, begin + round((waited + usage.prefill_ms) * 1e6))
     stages.append(("generate", first, facts.sent.get(ReplyEnded)))
     sound = min(facts.speaking.values(), default=None)
-    stages.append(("voice", min(facts.sentences.values(), default=None), sound))
+    stages += _voiced(min(facts.sentences.values(), default=None), facts.voice_ms, sound)
     stages.append(("sound", sound, facts.sent.get(SpeakerIdle)))
     whole = [(name, begin, max(begin, end)) for name, begin, end in stages if begin is not None and end is not None]
     return tuple(sorted(whole, key=lambda stage: stage[1]))
+
+
+def _voiced(
+    begin: int | None, voice_ms: dict[int, float], sound: int | None
+) -> list[tuple[str, int | None, int | None]]:
+    """From the first words to the first sound: the engine, and the way to the ear."""
+    if begin is None or sound is None:
+        return []
+    made = min(max(begin, sound), begin + round(voice_ms[min(voice_ms)] * 1e6))
+    return [("voice", begin, made), ("output", made, sound)]
 
 
 def _waited(name: str, begin: int, cost: NpuCost | None, end: int) -> list[tuple[str, int | None, int | None]]:

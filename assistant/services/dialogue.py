@@ -12,26 +12,31 @@ import os
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal
 
-from assistant import config, sight
+from assistant import config, sight, turnlog
 from assistant.answering import Answering, Reason
 from assistant.config import Engine
 from assistant.core import personas
-from assistant.core.commands import Command, answer, match
+from assistant.core.commands import Command, match
 from assistant.core.conversation import PictureRef
 from assistant.core.looking import sight_for
 from assistant.core.reply import Reply
 from assistant.core.sentences import language
+from assistant.core.turnfacts import KINDS
 from assistant.early import Early
 from assistant.foresight import Foresight, Progress
 from assistant.history import History
 from assistant.journal import of
+from assistant.lane import Lane
 from assistant.loading import Loading
 from assistant.memory import Memory
 from assistant.messages import (
     LIVE,
+    TOPICS,
     Ask,
+    AudioOut,
     CameraState,
     Clear,
     Cleared,
@@ -41,6 +46,7 @@ from assistant.messages import (
     Heartbeat,
     Interrupt,
     SpeakerIdle,
+    SpeakerState,
     SpeechDropped,
     SpeechStarted,
     Spoken,
@@ -50,10 +56,11 @@ from assistant.messages import (
 )
 from assistant.service import Service, Unfit
 from assistant.thinking import Thinker
+from assistant.turnlog import TurnLog
 from assistant.warmth import Warmth
 from assistant.wire import Received
 from pipelines import llm
-from pipelines.engine import EngineError, told
+from pipelines.engine import EngineError, name_of, told
 from pipelines.npu.heat import Thermometer
 
 log = logging.getLogger(__name__)
@@ -98,7 +105,12 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
 def run(service: Service, settings: Settings) -> None:
     service.listen(SpeechStarted, Guess, Heard, SpeechDropped, CameraState, Embedding, Unseen, Spoken, SpeakerIdle)
-    service.listen(Interrupt, Heartbeat)
+    service.listen(SpeakerState, Interrupt, Heartbeat)
+    turns: TurnLog | None = None
+    if settings.retention != "off":
+        turns = TurnLog(service.state_dir / turnlog.FILE, float(settings.retention))
+        service.listen(*(kind for kind in KINDS if kind is not AudioOut and "dialogue" not in TOPICS[kind].publishers))
+        service.watch(turns.note)
     service.busy("loading the language model", settings.load_s)
     loading = Loading(lambda: llm.load(settings.llm.engine, settings.llm.options), service.wake, settings.load_s)
     early = Early(service)
@@ -128,12 +140,14 @@ def run(service: Service, settings: Settings) -> None:
     try:
         while service.running:
             warmth.look()
+            service.trouble("turns", turns.trouble if turns is not None else "")
             news = service.receive(0.0 if dialogue.pending else 0.1)
             if news is not None:
                 dialogue.take(news)
             else:
                 dialogue.step()
         dialogue.stop("lost")
+        dialogue.close()
     except llm.Stuck:
         last = threading.Timer(LAST_S, os._exit, (1,))  # leaving, a library may wait for what never returns
         last.daemon = True
@@ -156,6 +170,7 @@ class Dialogue:
         self._current: Answering | None = None
         self._waiting: deque[Ask] = deque()  # questions of other conversations, while one is answered
         self._cameras: dict[str, tuple[str, ...]] = {}  # those that a question may name, and what it may call them
+        self._lane = Lane(service.publish, service.clock, _name(model, settings.llm))
         self._sounding: dict[Turn, tuple[Reply, bool]] = {}  # replies not yet spoken to their end; the flag: cut
 
     # --- what arrives ---
@@ -168,6 +183,7 @@ class Dialogue:
         return bool(self._waiting) or (self._foresight.pending and not self._sounding)
 
     def take(self, received: Received) -> None:
+        self._lane.note(received)
         match received.message:
             case SpeechStarted(turn=turn) if turn.conversation == LIVE:
                 self._speech(turn)
@@ -231,6 +247,10 @@ class Dialogue:
         current.stop()
         if why in ("interrupted", "error", "lost"):
             self._end(why, detail)
+
+    def close(self) -> None:
+        self._foresight.forget()
+        self._thinker.close(LAST_S)
 
     # --- while the user speaks ---
 
@@ -434,7 +454,9 @@ class Dialogue:
         log.info("the reply ended: %s%s", reason, f" ({detail})" if detail else "", extra=of(current.turn))
         if current.memory_mb:
             self._service.figures["llm_memory_mb"] = current.memory_mb
-        if reason in ("command", "unseen"):
+        own = reason in ("command", "unseen")
+        self._lane.said(current.turn.conversation, current.reply.text, own)
+        if own:
             return  # the daemon's own words are no part of the conversation
         turn, reply = current.turn, current.reply
         cut = reason == "interrupted"
@@ -472,12 +494,13 @@ class Dialogue:
     def _obey(self, command: Command) -> None:
         current = self._current
         assert current is not None
-        words = answer(command, current.language)
+        words, detail = self._lane.obey(command, current.question, current.language, self._service.health)
         if command is Command.CLEAR:
             self._clear(current.turn.conversation, "asked")
         elif command is Command.REPEAT:
-            words = self._memory.last_reply(current.turn.conversation) or words
-        self._say_instead(words, "command")
+            name = current.turn.conversation
+            words = self._lane.last(name) or self._memory.last_reply(name) or words
+        self._say_instead(words, "command", detail)
 
     # --- what was heard of it ---
 
@@ -501,6 +524,7 @@ class Dialogue:
     # --- the conversation ---
 
     def _clear(self, name: str, why: Literal["asked", "gap"]) -> None:
+        self._lane.said(name, "", own=False)
         self._memory.clear(name, stored=why == "asked")  # a conversation that merely ended stays in the record
         self._service.publish(Cleared(conversation=name, why=why))
 
@@ -535,3 +559,13 @@ class Dialogue:
 def _same(one: Turn, other: Turn) -> bool:
     """Are they of the same turn, whatever their revisions?"""
     return (one.conversation, one.start) == (other.conversation, other.start)
+
+
+def _name(model: llm.LanguageModel, engine: Engine) -> str:
+    """The language model's name for people: of its file or folder, or as a server calls it; "" without one."""
+    name = name_of(model)
+    if name == "none":
+        return ""
+    parts = Path(str(engine.all_options.get(name, {}).get("model", name))).parts
+    known = [part for part in parts if part != "model"]
+    return known[-1].removesuffix(".rkllm") if known else name

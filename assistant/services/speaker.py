@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import msgspec
-import numpy as np
 
 from assistant import config
 from assistant.config import Engine
+from assistant.core import loudness
 from assistant.core.playout import Block, Playout, Said, age
 from assistant.journal import of
 from assistant.messages import (
@@ -23,14 +23,16 @@ from assistant.messages import (
     ReplyEnded,
     ReplySentence,
     SpeakerIdle,
+    SpeakerState,
     Speaking,
     SpeechStarted,
     Spoken,
     Turn,
     TurnStarted,
+    Volume,
 )
 from assistant.service import Service, Unfit
-from assistant.soundout import BusOutput, Output, keep
+from assistant.soundout import BusOutput, Level, Output, amplified, keep
 from assistant.wire import Received
 from pipelines import tts
 from pipelines.audio.keeper import Closed, Keeper, Lost, Opened
@@ -58,7 +60,7 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
 
 def run(service: Service, settings: Settings) -> None:
-    service.listen(SpeechStarted, TurnStarted, ReplySentence, ReplyEnded, Interrupt)
+    service.listen(SpeechStarted, TurnStarted, ReplySentence, ReplyEnded, Interrupt, Mute, Volume)
     service.busy("loading the voice", 60.0)
     try:
         voice = tts.load(settings.tts.engine, settings.tts.options)
@@ -67,6 +69,7 @@ def run(service: Service, settings: Settings) -> None:
     mouth = Mouth(service, settings, Synthesis(voice, service))
     mouth.open()
     service.ready(name_of(voice))
+    mouth.say_state()
     while service.running:
         received = service.receive(mouth.patience())
         if received is not None:
@@ -148,7 +151,7 @@ class Mouth:
         self._position = self._left = 0  # samples put into the output, and those of them that have left
         self._under_way: deque[tuple[int, Block]] = deque()  # (position, block) that are not known to leave yet
         self._said: tuple[Turn, int] | None = None  # the last sentence whose beginning was told
-        self._muted = False
+        self._level = Level(service)
         self._engine_ms: dict[tuple[Turn, int], float] = {}
         self._newest: dict[str, tuple[int, int]] = {}  # conversation -> age of its newest turn
 
@@ -187,8 +190,28 @@ class Mouth:
             case Interrupt(conversation=conversation, before=before):
                 self._silence(conversation, before)
             case Mute(device="speaker", muted=muted):
-                self._muted = muted
-                self._take_back()
+                self._level.muted = muted
+                self._sound_anew()
+            case Volume(level=level, step=step):
+                was = self._level.volume
+                self._level.volume = loudness.stepped(was, step) if level is None else loudness.limited(level)
+                self._level.muted = False
+                self._sound_anew()
+
+    @property
+    def _gain(self) -> float:
+        """Of the volume; what the samples are multiplied with."""
+        return 0.0 if self._level.muted else loudness.gain(self._level.volume)
+
+    def _sound_anew(self) -> None:
+        """What has not sounded yet does so as loud as it is now."""
+        self._take_back()
+        self.say_state()
+
+    def say_state(self) -> None:
+        if self._service.health.state == "ready":
+            self._service.be("ready", "muted") if self._level.muted else self._service.well()
+        self._service.publish(SpeakerState(volume=self._level.volume, muted=self._level.muted))
 
     def play(self) -> None:
         self._notice()
@@ -223,7 +246,8 @@ class Mouth:
             if block is None:
                 output.drain()
                 return
-            output.put(np.zeros_like(block.pcm) if self._muted else block.pcm)
+            block = msgspec.structs.replace(block, pcm=amplified(block.pcm, self._gain))
+            output.put(block.pcm)
             self._under_way.append((self._position, block))
             self._position += len(block.pcm)
 
@@ -237,7 +261,7 @@ class Mouth:
                 self._service.publish(Speaking(turn=key[0], index=key[1], first_sample_at=at, engine_ms=engine_ms))
             if self._keeper is None or self._service.bus.wanted(AudioOut):
                 out = AudioOut(turn=key[0], index=key[1], rate=self._synthesis.rate, first_sample_at=at)
-                self._service.publish(out, np.zeros_like(block.pcm) if self._muted else block.pcm)
+                self._service.publish(out, block.pcm)
 
     def _listen(self) -> None:
         """What has left for the ear since the last time."""

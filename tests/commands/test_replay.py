@@ -15,6 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SCENARIOS = ROOT / "tests" / "scenarios"
 
 
+def adds_up(line: dict[str, Any]) -> bool:
+    """Are the parts of the silence, to the microsecond that a line tells, all of it?"""
+    told = [length for _, length in line["parts"]]
+    first = line["timings_ms"].get("first_audio")
+    return not told if first is None else abs(sum(told) - first) <= 0.0005 * (len(told) + 1)
+
+
 def replay(path: Path, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
     done = subprocess.run(
         [sys.executable, "-m", "assistant", "replay", str(path), "--json", *arguments],
@@ -37,6 +44,7 @@ def test_a_spoken_scenario_holds_and_leaves_its_record(tmp_path: Path) -> None:
     code, lines, said = replay(SCENARIOS / "spoken.toml", "--out", str(tmp_path / "out"))
     assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
     assert code == 0, said
+    assert all(adds_up(line) for line in lines)
     first = lines[0]
     assert first["frame_age_ms"] is not None
     for stage in ("endpoint", "asr", "encode", "prefill", "first_token", "tts_first_audio", "first_audio"):
@@ -54,6 +62,21 @@ def test_a_spoken_scenario_holds_and_leaves_its_record(tmp_path: Path) -> None:
     answer = wav.read(out / "answer-01.wav")
     assert abs(answer.seconds * 1000 - first["spoken_ms"]) < 100
     assert np.abs(answer.pcm).max() > 3000
+
+
+def test_commands_are_answered_without_picture_and_model() -> None:
+    """The sound begins as soon as the end of speech is decided, the words are known and the voice has its first."""
+    code, lines, said = replay(SCENARIOS / "lane.toml")
+    assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
+    assert code == 0, said
+    for line in lines:
+        assert (line["prompt_tokens"], line["frame_seq"]) == (0, None)
+        timings, muted = line["timings_ms"], line["heard"] == "mute the sound"
+        assert (timings["first_audio"] is None) == muted == (not line["parts"])
+        assert adds_up(line)
+        if not muted:
+            parts = sum(timings[stage] for stage in ("endpoint", "asr", "tts_first_audio"))
+            assert timings["first_audio"] < 2 * parts
 
 
 def test_an_expectation_that_does_not_hold_is_told(tmp_path: Path) -> None:

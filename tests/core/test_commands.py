@@ -4,15 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.core.commands import PHRASES, Command, answer, match, normalise
+from assistant.core.commands import PHRASES, Command, match, normalise
 
 
-@pytest.mark.parametrize(("phrase", "command"), [(p, c) for c, phrases in PHRASES.items() for p in phrases])
-def test_each_phrase_is_its_command(phrase: str, command: Command) -> None:
-    assert match(phrase) is command
-    assert match(f"  {phrase.upper()}. ") is command
-    assert match(f"please {phrase}") is command
-    assert normalise(phrase) == phrase
+@pytest.mark.parametrize("command", PHRASES)
+def test_each_phrase_is_its_command(command: Command) -> None:
+    for phrase in PHRASES[command]:
+        said = phrase.replace("<n>", "forty percent")
+        assert match(said) is command, phrase
+        assert match(f"  {said.upper()}. ") is command, phrase
+        assert match(f"please {said}") is command, phrase
+        assert normalise(said) == said, phrase
+
+
+def test_no_phrase_is_two_commands() -> None:
+    phrases = [phrase for each in PHRASES.values() for phrase in each]
+    assert len(phrases) == len(set(phrases)) > 1000
 
 
 @pytest.mark.parametrize(
@@ -48,12 +55,6 @@ def test_match(text: str, command: Command | None) -> None:
 def test_a_longer_question_is_never_a_command(phrase: str) -> None:
     assert match(f"why does the red lamp {phrase} every day") is None
     assert match(f"为什么红色的灯{phrase}每天") is None
-
-
-@pytest.mark.parametrize("command", Command)
-def test_answers(command: Command) -> None:
-    assert bool(answer(command, "en")) == bool(answer(command, "zh")) == (command is not Command.STOP)
-    assert answer(command, "fr") == answer(command, "en")
 
 
 @given(st.text())

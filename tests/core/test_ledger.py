@@ -27,6 +27,7 @@ from assistant.messages import (
     SpeechEnded,
     SpeechStarted,
     Spoken,
+    Thinking,
     Turn,
     TurnStarted,
     Unseen,
@@ -124,7 +125,8 @@ def test_a_turn_becomes_one_record() -> None:
         ("encode", 1348, 1360),
         ("prefill", 1365, 1385),
         ("generate", 1390, 1400),
-        ("voice", 1391, 1500),
+        ("voice", 1391, 1399),
+        ("output", 1399, 1500),
         ("sound", 1500, 2410),
     ]
     assert msgspec.json.decode(msgspec.json.encode(record), type=TurnRecord) == record
@@ -280,3 +282,49 @@ def test_only_the_last_are_kept() -> None:
 )
 def test_joined(texts: list[str], text: str) -> None:
     assert joined(texts) == text
+
+
+def looked(turn: Turn, identity: str, at: int, **told: Any) -> Embedding:
+    return Embedding(
+        turn=turn, identity=identity, camera="main", frame_seq=1, captured_at=at, verified_at=at, signature=b"",
+        form="rows", ahead=True, engine_ms=100.0, encoded_at=at, **told,
+    )  # fmt: skip
+
+
+def test_what_was_done_ahead_stands_where_it_was_and_what_was_in_vain_is_counted() -> None:
+    """Also what was done for a lower revision of the turn."""
+    begun, final = msgspec.structs.replace(TURN, revision=0), msgspec.structs.replace(TURN, revision=2)
+    t = TURN.start
+    sent: list[Sent] = [
+        (looked(begun, "main@1", t + 300 * MS, npu=NpuCost(10.0, 90.0)), t + 301 * MS, 0),
+        (looked(begun, "main@5", t + 600 * MS, npu=NpuCost(0.0, 100.0)), t + 601 * MS, 0),
+        (Thinking(turn=begun, done=0, total=50, ahead=True), t + 610 * MS, 0),
+        (Thinking(turn=begun, done=50, total=50, ahead=True), t + 900 * MS, 0),
+    ]
+    for message, at, samples in ordered(final):
+        if isinstance(message, Embedding):
+            message = msgspec.structs.replace(message, form="unchanged", engine_ms=0.0)
+        elif isinstance(message, PictureBound):
+            message = msgspec.structs.replace(message, npu=NpuCost(0.0, 100.0))
+        elif isinstance(message, ReplyEnded):
+            ahead = {"began_at": t + 1100 * MS, "first_token_at": t + 1130 * MS, "wasted_ms": 7.0, "wasted_npu_ms": 5.0}
+            message = msgspec.structs.replace(message, usage=msgspec.structs.replace(message.usage, **ahead))
+        sent.append((message, at, samples))
+    (record,) = fold(sent)
+    assert (record.turn, record.wasted_ms, record.wasted_npu_ms) == (final, 97.0, 95.0)
+    assert record.timings_ms["encode"] == 100.0
+    stages = [(name, (begin - t) // MS, (end - t) // MS) for name, begin, end in record.stages]
+    assert ("encode ahead", 210, 300) in stages
+    assert ("encode ahead waits", 200, 210) in stages
+    assert ("encode ahead", 500, 600) in stages
+    assert ("prefill ahead", 610, 900) in stages
+    assert ("prefill", 1105, 1125) in stages
+    assert ("generate", 1130, 1400) in stages
+    assert "encode" not in [name for name, _, _ in stages]
+
+
+def test_speech_that_was_worked_for_and_came_to_nothing_is_no_lost_turn() -> None:
+    ledger = Ledger()
+    ledger.fold(looked(TURN, "main@1", TURN.start), TURN.start)
+    assert ledger.expire(TURN.start + 60_000 * MS) == []
+    assert ledger.records == ()

@@ -179,3 +179,14 @@ def test_whole_words_is_a_beginning_of_the_text(text: str, share: float) -> None
 )
 def test_whole_words_never_cuts_a_word(text: str, share: float, part: str) -> None:
     assert whole_words(text, share) == part
+
+
+def test_dropping_takes_what_is_of_a_lower_revision_of_the_turn_itself() -> None:
+    playout, first, second = Playout(), Turn("live", 5, 1), Turn("live", 5, 3)
+    for turn in (first, second):
+        playout.add(turn, 0, "x")
+        playout.ended(turn, 1)
+    assert playout.drop("live", 5, 3) == ([], [first])
+    assert not playout.feed(first, 0, pcm(10))
+    assert playout.feed(second, 0, pcm(10))
+    assert playout.drop("live", 5) == ([], [])  # an interruption before that time

@@ -1,6 +1,7 @@
 """The dialogue service, as a real process: how it keeps within what the board can bear, and what it says of itself."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from assistant.bus import Bus
-from assistant.messages import LIVE, Ask, Heard, Heartbeat, ReplyEnded, Turn
+from assistant.messages import LIVE, Ask, Heard, Heartbeat, Mute, ReplyEnded, SpeakerState, Turn, Volume
 from tests import processes
 from tests.ends import until_wanted
 from tests.processes import ended, started
@@ -137,6 +138,9 @@ def test_without_a_model_health_says_so_after_a_question_too(runtime: Path, join
     with talking(runtime, join, tmp_path, llm={"engine": "auto"}) as talk:
         assert talk.ask("what is it").reason == "error"
         talk.ask("what is it")
+        how = talk.ask("how are you running")
+        assert re.fullmatch(r"The language model has a problem\. I have been running for .+\.", how.text)
+        assert "no llm engine can run here" in how.detail
         beat = talk.health(lambda beat: True)
         assert (beat.state, "no llm engine can run here" in beat.detail) == ("degraded", True)
 
@@ -153,3 +157,67 @@ def test_who_spoke_for_too_long_is_answered_and_told_so(runtime: Path, join: Joi
             assert reply is not None
             epilogue = " You spoke for very long; I only listened to the beginning." if cut else ""
             assert (reply.text, reply.sentences) == (f"It is red.{epilogue}", 1 + cut)
+
+
+class TestWithoutTheLanguageModel:
+    """Commands that are obeyed without it: the script is empty, so that its answers would be told from ours."""
+
+    def test_the_time_the_date_and_itself(self, talk: Talking) -> None:
+        for text, said in (
+            ("What time is it?", r"^It is .+ (night|morning|afternoon|evening)|noon|midnight"),
+            ("现在几点了？", "^现在是.+点"),
+            ("what's the date today", r"^Today is \w+day, the "),
+            ("今天几号", "^今天是二零.+日，星期"),
+            ("who are you", "^I am an assistant"),
+            ("你能做什么？", "^我可以"),
+        ):
+            reply = talk.ask(text)
+            assert reply.reason == "command"
+            assert re.search(said, reply.text), reply.text
+
+    def test_what_was_said_last_is_repeated(self, talk: Talking) -> None:
+        """The daemon's own words as well, which are no part of the conversation."""
+        assert talk.ask("what is it", "Red.").text == "Red."
+        who = talk.ask("who are you").text
+        assert talk.ask("stop").text == ""
+        assert talk.ask("repeat that").text == who
+        assert talk.ask("once more").text == who
+        assert talk.ask("what is it", "Blue.").text == "Blue."
+        assert talk.ask("repeat that").text == "Blue."
+        talk.ask("who are you")
+        assert talk.ask("clear the conversation").text == "The conversation is cleared."
+        assert talk.ask("repeat that").text == "The conversation is cleared."
+
+    def test_how_it_runs(self, talk: Talking) -> None:
+        reply = talk.ask("how are you running")
+        assert (reply.reason, reply.text.split(".")[0]) == ("command", "All is well")
+        assert "I think with talker" in reply.text
+        assert talk.ask("你运行得怎么样").text.startswith("一切正常")
+
+    def test_the_volume_is_the_speakers(self, runtime: Path, join: Join, tmp_path: Path) -> None:
+        with talking(runtime, join, tmp_path) as talk:
+            assert talk.ask("volume forty percent").text == "No speaker answers, so I cannot change the volume."
+            assert talk.ask("mute").text == "No speaker answers, so I cannot change the volume."
+            speaker, changes = join("speaker"), join()
+            changes.listen(Volume, Mute)
+            assert changes.wait_for(Heartbeat, PATIENCE_S) is not None  # from here on nothing is missed
+            for text, said, message in (
+                ("Set the volume to 40%.", "Volume forty percent.", Volume(level=0.4)),
+                ("turn it up please", "Volume sixty percent.", Volume(step=1)),
+                ("小声一点", "音量百分之四十。", Volume(step=-1)),
+                ("volume fifty percent", "The volume stays at fifty percent.", Volume(level=0.5)),
+                ("mute", "", Mute(device="speaker", muted=True)),
+                ("取消静音", "声音已打开。", Mute(device="speaker", muted=False)),
+                ("volume zero", "", Mute(device="speaker", muted=True)),
+            ):
+                self._told(talk, speaker, changes)
+                reply = talk.ask(text)
+                assert (reply.reason, reply.text) == ("command", said)
+                assert changes.wait_for(type(message), PATIENCE_S) == message
+
+    def _told(self, talk: Talking, speaker: Bus, changes: Bus) -> None:
+        """The dialogue knows how loud the speaker is: it is asked until it does."""
+        speaker.publish(SpeakerState(volume=0.5, muted=False))
+        while "No speaker" in talk.ask("volume fifty percent").text:
+            speaker.receive(0.01)
+        assert changes.wait_for(Volume, PATIENCE_S) == Volume(level=0.5)

@@ -102,3 +102,11 @@ speak kal16 foreign <<'LINES'
 how long should I bake the potatoes
 who won the football game last night
 LINES
+
+speak slt lane <<'LINES'
+what time is it
+set the volume to forty percent
+mute the sound
+turn on the sound
+how are you running
+LINES

@@ -50,10 +50,11 @@ static bool chinese(const char *text) {
     return false;
 }
 
-/* What was asked: the last line of the run's text, the earlier turns stand before it; without the pictures' marks. */
+/* What was asked: the last line of the run's text, the earlier turns stand before it; without the pictures' marks and
+ * the word that says who speaks. */
 static void question(const Sim *sim, const Given *given, Text *text) {
     (void)sim; /* nothing of the cache */
-    static const char MARK[] = "<image>";
+    static const char MARK[] = "<image>", SPEAKER[] = "User: ";
     enum { LONGEST = 160 };
     const char *whole = given->text ? given->text : "", *end = whole + strlen(whole);
     while (end > whole && (end[-1] == '\n' || end[-1] == ' '))
@@ -61,6 +62,8 @@ static void question(const Sim *sim, const Given *given, Text *text) {
     const char *at = end;
     while (at > whole && at[-1] != '\n')
         at--;
+    if (!strncmp(at, SPEAKER, strlen(SPEAKER)))
+        at += strlen(SPEAKER);
     text_add(text, "", 0);
     size_t most = text->length + LONGEST;
     while (at < end && text->length < most)

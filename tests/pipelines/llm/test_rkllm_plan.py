@@ -61,6 +61,9 @@ def test_earlier_turns_as_lines_and_in_the_template() -> None:
     said = [Q1, A1, SEEN1]
     assert lines.whole("", said) == "User: Who?\nAssistant: Ada.\n<image>What?"
     assert lines.whole("Be brief.", [Q1]) == "Be brief.\nWho?"
+    again = Writer(Template(), TAGS, lines=True, prefix=True)  # each turn begins as the one before
+    assert again.whole("Be brief.", [Q1]) == "Be brief.\nUser: Who?"
+    assert again.whole("", said).startswith(again.whole("", [Q1]))
     between = "<|im_end|>\n<|im_start|>assistant\nAda.<|im_end|>\n<|im_start|>user\n"
     assert inside.whole("", said) == f"Who?{between}<image>What?"
     assert inside.rendered("Be brief.", [Q1]) == (

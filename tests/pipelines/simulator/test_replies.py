@@ -16,6 +16,7 @@ SHOWN = "{picture:picture #|no picture}"
         ("what do you see", "what do you see"),
         ("User: hello\nAssistant: good day\nwhat do you see?\n", "what do you see?"),
         ("four" + " more" * 40, "four" + " more" * 31 + "  …"),
+        ("Ada.\nUser: <image>what do you see", "what do you see"),
         ("看" * 60, "看" * 54 + " …"),
     ],
 )

@@ -1,0 +1,207 @@
+"""The vision process: what it encodes before anyone has asked, and that it answers while it loads."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assistant.bus import Bus
+from assistant.core import frames
+from assistant.messages import (
+    LIVE,
+    CameraState,
+    Embedding,
+    Frame,
+    Heartbeat,
+    Look,
+    SpeechEnded,
+    Turn,
+    Unseen,
+)
+from tests import processes
+from tests.processes import ended, started
+
+Join = Callable[..., Bus]
+PATIENCE_S = 20.0
+SIZE = 64, 48
+
+
+class Scene:
+    """A vision process, and everything around it."""
+
+    def __init__(self, join: Join, log: Path) -> None:
+        self._log = log
+        self.camera, self.dialogue, self.microphone = join("camera"), join("dialogue"), join("microphone")
+        self.client = join()
+        self.client.listen(Embedding, Unseen, Heartbeat)
+        self._number = 0
+
+    def until(self, holds: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + PATIENCE_S
+        while not (found := holds()):
+            assert time.monotonic() < deadline
+        return found
+
+    def await_subscribers(self) -> None:
+        assert self.client.wait_for(Heartbeat, PATIENCE_S) is not None  # what it says is heard from now on
+        pairs = (self.camera, Frame), (self.dialogue, Look), (self.microphone, SpeechEnded)
+        self.until(lambda: all(bus.receive(0.01) is None and bus.wanted(kind) for bus, kind in pairs))
+        self.camera.publish(CameraState(camera="upload", state="live"))
+
+    def show(self, brightness: int) -> None:
+        """A plain picture, again: a frame of its own."""
+        self._number += 1
+        picture = np.full((SIZE[1], SIZE[0], 3), brightness, np.uint8)
+        picture[:8, :8] = 255 - brightness
+        frame = Frame(
+            camera="main",
+            seq=self._number,
+            captured_at=time.monotonic_ns(),
+            width=SIZE[0],
+            height=SIZE[1],
+            signature=frames.signature(picture),
+        )
+        self.camera.publish(frame, picture)
+
+    def look(self, turn: Turn, **asked: Any) -> None:
+        until = time.monotonic_ns() + 30_000_000_000
+        self.dialogue.publish(Look(turn=turn, until=until, **{"max_age_ms": 0, **asked}))
+
+    def answer(self, brightness: int | None = None) -> Embedding | Unseen:
+        """What vision says next; a camera goes on showing meanwhile."""
+        self.client.listen(Embedding, Unseen)
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            if brightness is not None:
+                self.show(brightness)
+            received = self.client.receive(0.05)
+            if received is not None and isinstance(received.message, Embedding | Unseen):
+                return received.message
+        raise AssertionError("vision says nothing")
+
+    def encoded(self) -> list[str]:
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
+
+@contextmanager
+def looking(runtime: Path, join: Join, tmp_path: Path, **settings: Any) -> Iterator[Scene]:
+    name = "tests.services.onlooker:Engine"
+    options = {"log": str(tmp_path / "log"), **settings.pop("model", {})}
+    given = {"encoder": {"engine": name, name: options}, **settings}
+    command = processes.service(runtime, "vision", "assistant.services.vision", **given)
+    scene = Scene(join, tmp_path / "log")
+    with started(command) as process:
+        scene.await_subscribers()
+        yield scene
+        process.terminate()
+        code, said = ended(process)
+        assert (code, "Traceback" in said) == (0, False), said
+
+
+@pytest.fixture
+def scene(runtime: Path, join: Join, tmp_path: Path) -> Iterator[Scene]:
+    with looking(runtime, join, tmp_path) as scene:
+        yield scene
+
+
+def turn(revision: int = 0, start: int = 0) -> Turn:
+    return Turn(LIVE, start or time.monotonic_ns(), revision)
+
+
+def known(seen: Embedding | Unseen) -> dict[str, Any]:
+    assert isinstance(seen, Embedding)
+    return {"known": seen.identity, "known_signature": seen.signature, "camera": seen.camera}
+
+
+def test_a_picture_taken_while_the_user_speaks_is_verified_at_the_end(scene: Scene) -> None:
+    speaks = turn()
+    scene.look(speaks, ahead=True)
+    ahead = scene.answer(100)
+    assert isinstance(ahead, Embedding)
+    assert (ahead.turn, ahead.ahead, ahead.form, scene.encoded()) == (speaks, True, "rows", ["USER_SPEAKS 101"])
+    scene.look(turn(1, speaks.start), **known(ahead))
+    last = scene.answer(100)
+    assert isinstance(last, Embedding)
+    assert (last.ahead, last.form, last.identity, last.turn.revision) == (False, "unchanged", ahead.identity, 1)
+    assert last.verified_at > ahead.verified_at
+    assert len(scene.encoded()) == 1
+
+
+def test_without_word_of_what_is_known_what_is_in_hand_is_sent(scene: Scene) -> None:
+    """Also to a question that wants a new picture: it was taken since that began. Not to a later one of that kind."""
+    speaks = turn()
+    scene.look(speaks, ahead=True)
+    ahead = scene.answer(100)
+    scene.look(turn(1, speaks.start), anew=True)
+    last = scene.answer(100)
+    assert isinstance(ahead, Embedding)
+    assert isinstance(last, Embedding)
+    assert (last.form, last.identity, last.encoded_at) == ("rows", ahead.identity, ahead.encoded_at)
+    assert len(scene.encoded()) == 1
+    scene.look(turn(), anew=True)
+    assert isinstance(scene.answer(100), Embedding)
+    assert scene.encoded()[1:] == ["USER_WAITS 101"]
+
+
+def test_a_scene_that_changes_while_the_user_speaks_is_encoded_when_it_rests(scene: Scene) -> None:
+    speaks = turn()
+    scene.look(speaks, ahead=True)
+    scene.answer(100)
+    second = scene.answer(180)
+    assert isinstance(second, Embedding)
+    assert (second.turn, second.ahead) == (speaks, True)
+    assert len(scene.encoded()) == 2
+    scene.microphone.publish(SpeechEnded(turn=speaks, stream="s", last_sample_at=time.monotonic_ns(), why="silence"))
+    scene.look(turn(1, speaks.start), **known(second))
+    assert scene.answer(180).turn.revision == 1
+    assert len(scene.encoded()) == 2
+
+
+def test_what_is_in_hand_serves_speech_that_begins_later(scene: Scene) -> None:
+    asked = turn()
+    scene.look(asked)
+    first = scene.answer(100)
+    scene.look(turn(), ahead=True, **known(first))
+    again = scene.answer(100)
+    assert isinstance(again, Embedding)
+    assert (again.form, again.ahead) == ("unchanged", True)
+    assert len(scene.encoded()) == 1
+
+
+def test_a_scene_that_changes_while_nobody_speaks_is_encoded_out_of_what_was_saved(
+    runtime: Path, join: Join, tmp_path: Path
+) -> None:
+    with looking(runtime, join, tmp_path, idle_duty=1.0) as scene:
+        scene.dialogue.publish(Heartbeat(state="ready", figures={"spare_npu": 0.0}))
+        scene.look(turn())
+        scene.answer(100)
+
+        def refreshed() -> bool:
+            scene.show(180)
+            scene.camera.receive(0.02)
+            return len(scene.encoded()) > 1
+
+        scene.until(refreshed)
+        assert scene.encoded()[1].startswith("IDLE")
+        scene.look(turn())
+        seen = scene.answer(180)
+        assert isinstance(seen, Embedding)
+        assert (seen.form, len(scene.encoded())) == ("rows", 2)
+
+
+def test_a_question_while_the_model_loads_is_told_so(runtime: Path, join: Join, tmp_path: Path) -> None:
+    model = {"loads": str(tmp_path / "loaded")}
+    with looking(runtime, join, tmp_path, loading_ms=200, model=model) as scene:
+        scene.look(turn())
+        seen = scene.answer(100)
+        assert isinstance(seen, Unseen)
+        assert seen.why == "loading"
+        (tmp_path / "loaded").touch()
+        beat = scene.client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.figures.get("embedding_width") == 4)
+        assert beat is not None
+        scene.look(turn())
+        assert isinstance(scene.answer(100), Embedding)
