@@ -13,9 +13,8 @@ enum { NORMAL, WAITING, FINISH, ERROR };
 enum { SLICE_MS = 5, DYING_TOKEN = 3, LEAK_BYTES = 2 << 20 };
 static const char MARK[] = "<image>", END[] = "<|im_end|>";
 
-/* Sleeps, and gives whether an abort was seen meanwhile. */
-static bool busy(Sim *sim, double ms, bool deaf) {
-    double until = now_ms() + ms;
+/* Sleeps until then, and gives whether an abort was seen meanwhile. */
+static bool busy_until(Sim *sim, double until, bool deaf) {
     for (double left; (left = until - now_ms()) > 0;) {
         if (!deaf && sim->aborted)
             return true;
@@ -24,6 +23,8 @@ static bool busy(Sim *sim, double ms, bool deaf) {
     }
     return !deaf && sim->aborted;
 }
+
+static bool busy(Sim *sim, double ms, bool deaf) { return busy_until(sim, now_ms() + ms, deaf); }
 
 /* The NPU, where RKLLM_SIM_NPU names its lock: two programs on it at once fail as boards do. -1: taken. */
 static int npu_take(void) {
@@ -129,7 +130,7 @@ static bool prefill(Sim *sim, Cells *turn, int from, Spent *spent) {
     double began = now_ms(), per_token = setting("RKLLM_SIM_PREFILL_MS", 0);
     bool deaf = fault("deaf-prefill"), stop = false;
     for (int i = from; i < turn->count && !stop; i++) {
-        stop = busy(sim, per_token, deaf);
+        stop = busy_until(sim, began + (i - from + 1) * per_token, deaf); /* no sleep's excess adds up */
         const Cell *cell = turn->at + i;
         cells_add(&sim->kv, cell->text, strlen(cell->text), cell->id, cell->picture, cell->begins);
         spent->prefill_tokens++;
