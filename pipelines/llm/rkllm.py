@@ -8,9 +8,11 @@ One slot: the runtime holds one conversation. How a turn reaches it is decided a
 |        | cut, and no second picture comes to a first (#257)              |           |              |       |
 | tokens | otherwise: no live picture, tokenizer and template at hand      | cleared   | 1            | TOKEN |
 | whole  | otherwise                                                       | cleared   | 1            | text  |
-| prefix | `reuse = "prefix"`: the runtime itself finds the beginning that | kept, but | 0            | TOKEN |
-|        | it has (1.2.0; with pictures 1.3.0, where it is the default)    | for a new |              | or    |
+| prefix | `reuse = "prefix"`: the runtime itself finds the beginning that | kept; for | 0            | TOKEN |
+|        | it has (1.2.0; with pictures 1.3.0, where it is the default)    | a new     |              | or    |
 |        |                                                                 | picture   |              | text  |
+|        |                                                                 | its system|              |       |
+|        |                                                                 | prompt    |              |       |
 | fresh  | `reuse = "none"` (Qwen3.5 cannot, #519; with keep_history=0 it  | cleared   | 1            | TOKEN |
 |        | leaves 2 MB behind with each picture, #529)                     |           |              | or    |
 |        | 1.1, which has neither history nor a way to clear it            | as it is  | 0            | text  |
@@ -316,7 +318,8 @@ class Engine:
             self._session.chat_template(self._writer.system(system), template.prefix, template.postfix)
             self._system, clear, self._empty = system, False, True  # it empties the cache
         if clear:
-            self._session.clear(keep_system=False)
+            self._session.clear(keep_system=step.keep_system)
+            self._empty = not step.keep_system
         wanted = msgspec.structs.replace(wanted, keep_history=step.keep_history)
         if step.form == "tokens":
             assert self._encoder is not None

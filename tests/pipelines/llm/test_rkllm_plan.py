@@ -40,7 +40,7 @@ ROWS: dict[str, tuple[list[Message] | None, list[Message], Traits, Step]] = {
     "the first turn with a picture": (None, [SYSTEM, SEEN1], FULL, WHOLE),
     "prefix, nothing known": (None, [SEEN1], PREFIX, CLEARED),
     "prefix, the same picture": ([SEEN1, A1], [SEEN1, A1, Q2], PREFIX, KEPT),
-    "prefix, a new picture": ([SEEN1, A1], [Q1, A1, SEEN2], PREFIX, CLEARED),
+    "prefix, a new picture": ([SEEN1, A1], [Q1, A1, SEEN2], PREFIX, CLEARED._replace(keep_system=True)),
     "prefix, text": ([Q1, A1], [Q1, A1, Q2], PREFIX, KEPT._replace(form="tokens")),
     "a model that cannot reuse": ([Q1, A1], [Q1, A1, Q2], FULL._replace(reuse="none"), FRESH),
     "1.1": ([Q1, A1], [Q1, A1, Q2], FULL._replace(history=False), BARE),

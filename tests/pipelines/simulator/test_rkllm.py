@@ -346,3 +346,15 @@ def test_the_beginning_of_a_question_ahead_of_its_end(start: Start) -> None:
             list(model.prefill([*before, Message("user", ("",))]))
             assert json.loads(say(model, before, "And now?")[0])["prefilled"] < 20
     assert start("1.2.3", reuse="prefix").capabilities.ahead == "text"
+
+
+@pytest.mark.parametrize("version", FIGURES)
+def test_before_another_picture_the_system_prompt_stays(version: str, start: Start) -> None:
+    model, counted = start(version, reuse="prefix"), []
+    for number in (1, 2, 3):
+        told = json.loads(say(model, [SYSTEM], shown := picture(number), "What is it?")[0])
+        assert told["pictures"] == [shown.identity]
+        counted.append((told["cached"], told["prefilled"]))
+    assert counted[0][0] == 0 < counted[1][0]
+    assert counted[1] == counted[2]
+    assert sum(counted[1]) == sum(counted[0])
