@@ -21,6 +21,7 @@ PCM = NDArray[np.int16]
 MS = 1_000_000  # ns
 BLOCK = asr.RATE // 100  # samples of 10 ms: the end of speech is sought in these
 BLOCK_NS = 10 * MS
+SOFT_MS = 150  # of quiet before the first sound is recognised with it: a soft consonant may be in it
 FADE_DB = 20.0  # a second: a door that was slammed does not make what is said after it silence
 
 
@@ -122,9 +123,16 @@ class Ear:
         self._saying = saying = Saying(
             self._service, self._scribe, self._house, self._turn, self._name, lambda what: self._judged(saying, what)
         )
-        for at, frame in list(self._recent):
-            if at + self._frame_ns > event.audio_from:
-                saying.feed(frame)
+        for frame in self._roll(event.audio_from):
+            saying.feed(frame)
+
+    def _roll(self, since: int) -> list[PCM]:
+        """What came before it was certain that somebody speaks. Silence takes a board as long to recognise as words do:
+        no more of it than SOFT_MS stands before the first sound."""
+        roll = [frame for at, frame in self._recent if at + self._frame_ns > since]
+        limit = self._loudest - BELOW_DB
+        first = next((number for number, frame in enumerate(roll) if rms_dbfs(frame) >= limit), 0)
+        return roll[max(0, first - SOFT_MS * MS // self._frame_ns) :]
 
     def _judged(self, saying: Saying, verdict: Verdict) -> None:
         if saying is not self._saying:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -55,6 +56,7 @@ class Reader:
     def __init__(self, guesses: bool = True) -> None:
         self.guesses, self.broken = guesses, False
         self.asked: list[str] = []
+        self.length_ms = 0.0  # of the sound that it was asked for last
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
@@ -79,6 +81,7 @@ class Reading:
     def _read(self, what: str) -> Recognition:
         assert self._reader.may_go_on.wait(PATIENCE_S)
         self._reader.asked += [what] if len(self._sound) else []
+        self._reader.length_ms = len(self._sound) * 1000 / asr.RATE or self._reader.length_ms
         if self._reader.broken:
             raise EngineError("the reader is broken")
         levels = self._sound[: len(self._sound) // FRAME * FRAME : FRAME]
@@ -122,13 +125,13 @@ class Recorded(Service):
 class Room:
     """A microphone's stream, and the house around it."""
 
-    def __init__(self, service: Recorded, reader: Reader, detector: vad.Detector) -> None:
+    def __init__(self, service: Recorded, reader: Reader, detector: vad.Detector, endpoint: Settings) -> None:
         self.service, self.reader = service, reader
         self.service.told = []
         self.busy, self.answering = "", False
         self._woken = threading.Event()
         self.scribe = Scribe(lambda: reader, by_words, self._woken.set, ("en", "zh"))
-        self.ear = Ear(service, self.scribe, detector, ENDPOINT, self)
+        self.ear = Ear(service, self.scribe, detector, endpoint, self)
         self.ms = 0
 
     def ignored(self) -> str:
@@ -196,8 +199,13 @@ def enter(join: Callable[..., Bus], tmp_path: Path) -> Iterator[Callable[..., Ro
     """A room with this recognizer; it is left as it was."""
     service, rooms = Recorded(join("microphone"), Notifier(), tmp_path), list[Room]()
 
-    def one(guesses: bool = True, hangover_ms: int = 0, detector: vad.Detector | None = None) -> Room:
-        rooms.append(Room(service, Reader(guesses), detector or Loudness(hangover_ms)))
+    def one(
+        guesses: bool = True,
+        hangover_ms: int = 0,
+        detector: vad.Detector | None = None,
+        endpoint: Settings = ENDPOINT,
+    ) -> Room:
+        rooms.append(Room(service, Reader(guesses), detector or Loudness(hangover_ms), endpoint))
         return rooms[-1]
 
     yield one
@@ -478,3 +486,14 @@ def test_the_end_of_recorded_speech_is_told_where_it_was(
         errors.append(abs(ended.last_sample_at / 1e6 - 500 - until * 1000 / asr.RATE))
     assert np.median(errors) <= median_ms
     assert max(errors) <= worst_ms
+
+
+@pytest.mark.parametrize(("hiss", "kept_ms"), [(2, 160), (90, 500)])
+def test_of_silence_before_the_first_sound_little_is_recognised(hiss: int, kept_ms: int, enter: Enter) -> None:
+    room = enter(endpoint=msgspec.structs.replace(ENDPOINT, pre_roll_ms=500))
+    room.hear(hiss, 1000)  # what is not far below the words may be a part of them
+    room.say("what is")
+    room.silence(300)
+    assert room.story[-1] == "guess 1: what is"
+    spoken = 2 * WORD_MS + ENDPOINT.guess_ms
+    assert room.reader.length_ms == pytest.approx(kept_ms + spoken, abs=40)
