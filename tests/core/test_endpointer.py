@@ -153,6 +153,11 @@ def test_what_comes_of_a_pause(signs: str, wanted: list[str]) -> None:
     assert heard(signs, GUESSING) == wanted
 
 
+def test_who_wants_nothing_guessed_is_told_of_no_pause() -> None:
+    quiet = msgspec.structs.replace(GUESSING, guess_ms=0)
+    assert heard("####....####" + "." * 10, quiet) == [S, "ended 0 last 240 until 400: silence"]
+
+
 @pytest.mark.parametrize(("complete", "hold_ms"), [(1.0, 300), (0.5, 300), (0.0, 300)])
 def test_no_hold_is_shorter_than_the_sure_one(complete: float, hold_ms: int) -> None:
     """Who asks for a long hold gets it whatever the words are."""
