@@ -50,6 +50,7 @@ class Line(msgspec.Struct, kw_only=True):
     detail: str = ""
     spoken: str = ""  # what was really played
     spoken_ms: float = 0.0  # of sound
+    released_ms: float | None = None  # when the button came up, from the end of the user's speech
     timings_ms: dict[str, float | None] = {}
     stages: list[tuple[str, float, float]] = []  # name, begin, end; from the end of the user's speech
     parts: list[tuple[str, float]] = []  # name, length: from the end of the user's speech to the first sound, no gap
@@ -65,6 +66,7 @@ class Claim:
         self.number, self.since, self.typed = number, since, typed
         self._steps = [step]
         self.asked_at = 0  # when everything was said, ns; 0 until then
+        self.released_at = 0  # when the button came up, ns; 0: it did not
         self.sounded_at = 0  # when the reply's first sound was told, ns
         self._open: set[int] = {since} if typed else set()  # starts of turns under way
         self._own: set[int] = set(self._open)
@@ -126,7 +128,7 @@ class Claim:
 
     def lines(self, quiet: str) -> list[Line]:
         """A line for each turn; one for none. ``quiet``: why speech might not have been noticed at all."""
-        lines = [line_of(record, self.number) for record in self.records]
+        lines = [line_of(record, self.number, self.released_at) for record in self.records]
         if not lines:
             why = self._dropped or ("no answer" if self._own else quiet)
             lines = [Line(step=self.number, typed=self.typed, dropped=why)]
@@ -153,8 +155,8 @@ def _was(dropped: str, answer: str) -> str:
     return f"was dropped ({dropped})" if dropped else f"was answered ({answer!r})"
 
 
-def line_of(record: TurnRecord, number: int) -> Line:
-    """The record as a line; ``number`` of the step."""
+def line_of(record: TurnRecord, number: int, released_at: int = 0) -> Line:
+    """The record as a line; ``number`` of the step; ``released_at``: when its button came up, ns, if it has one."""
     at = record.asked_at
     return Line(
         step=number,
@@ -179,6 +181,7 @@ def line_of(record: TurnRecord, number: int) -> Line:
         detail=record.detail,
         spoken=record.spoken_text,
         spoken_ms=round(record.spoken_ms, 1),
+        released_ms=round((released_at - at) / 1e6, 3) if released_at and at else None,
         timings_ms={name: _rounded(value) for name, value in record.timings_ms.items()},
         stages=[(name, round((a - at) / 1e6, 3), round((b - at) / 1e6, 3)) for name, a, b in record.stages],
         parts=[(part.name, round(part.ms, 3)) for part in critical(record)],

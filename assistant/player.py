@@ -168,8 +168,8 @@ class Player:
             while time.monotonic_ns() < ends:
                 yield
         if step.release:
-            self._held = None
-            yield from self._send(PushToTalk(pressed=False, at=time.monotonic_ns(), stream=STREAM))
+            self._held, claim.released_at = None, time.monotonic_ns()
+            yield from self._send(PushToTalk(pressed=False, at=claim.released_at, stream=STREAM))
         claim.asked_at = time.monotonic_ns()
         return claim
 

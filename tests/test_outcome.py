@@ -128,8 +128,10 @@ def test_steps_while_the_button_is_held_share_their_expectations() -> None:
     claim.join(2, Step(expect_heard="what"))
     claim.join(3, Step(release=True, expect="red", interrupt_after_ms=5))
     claim.note(onset(NOW), NOW, "replay")
-    claim.complete(record(NOW))
+    claim.complete(told := record(NOW))
+    claim.released_at = told.asked_at + 40_000_000
     (line,) = claim.lines("quiet")
+    assert line.released_ms == 40
     assert (line.step, line.why, claim.interrupt_after_ms) == (3, "expected the answer /red/", 5)
 
 

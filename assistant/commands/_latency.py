@@ -30,6 +30,7 @@ from assistant.commands._latency_figures import (
     Figures,
     Flow,
     Told,
+    silence,
 )
 from assistant.core.latency import Reuse
 from assistant.messages import Heartbeat
@@ -133,7 +134,7 @@ def _run(flow: Flow, board: str, model: str, profile: str, sets: Sequence[str], 
                 for line in player.play(one):
                     if (measured := script.measured.get(line.step)) is not None:
                         lines.setdefault(measured, []).append(_sound(line, flow, measured))
-                        say(f"  {flow.name}, {measured.name}: {line.timings_ms['first_audio']:.0f} ms")
+                        say(f"  {flow.name}, {measured.name}: {silence(line):.0f} ms")
             finally:
                 one.close()
     except Unavailable as error:

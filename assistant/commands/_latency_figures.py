@@ -74,13 +74,13 @@ class Figures:
     def _row(self, case: Case, one: Told) -> dict[str, Any]:
         """The figures of a case, as one flow of ours has it."""
         lines, before = one.lines[case], self._sequential.lines.get(case, [])
-        mine, theirs = [_first_audio(line) for line in lines], [_first_audio(line) for line in before]
-        held = self._told[SAME_HOLD].middle(case, "first_audio") if one is self._ours else None
+        mine, theirs = [silence(line) for line in lines], [silence(line) for line in before]
+        held = [silence(line) for line in self._told[SAME_HOLD].lines.get(case, []) if one is self._ours]
         least = self._floor(case, one)
         return {
             "sequential_ms": _quantiles(theirs),
             "ours_ms": _quantiles(mine),
-            "ratio": round(held / statistics.median(theirs), 3) if held and theirs else None,
+            "ratio": round(statistics.median(held) / statistics.median(theirs), 3) if held and theirs else None,
             "floor_ms": round(least.total),
             "over_floor": round(statistics.median(mine) / least.total, 3),
             "floor_parts_ms": {name: round(getattr(least, name)) for name in PARTS},
@@ -164,8 +164,9 @@ def stages(lines: Sequence[Line]) -> dict[str, list[float]]:
     return dict(sorted(middle.items(), key=lambda stage: stage[1]))
 
 
-def _first_audio(line: Line) -> float:
-    return line.timings_ms["first_audio"] or 0.0
+def silence(line: Line) -> float:
+    """From the last sample of the question, or from the button's release."""
+    return (line.timings_ms["first_audio"] or 0.0) - max(0.0, line.released_ms or 0.0)
 
 
 def _quantiles(values: Sequence[float]) -> dict[str, float] | None:
