@@ -12,7 +12,7 @@ from assistant.commands._timeline import BAD, FONT, GOOD, GREY, INK, LINE, PAPER
 
 BEFORE: Color = (190, 184, 178)
 OURS: Color = (130, 60, 150)
-FLOOR: Color = (70, 60, 200)
+FLOOR: Color = (190, 200, 60)
 WIDTH, HEAD, FOOT, ROW, LEFT, RIGHT = 1200, 92, 46, 46, 300, 1130
 
 

@@ -66,7 +66,7 @@ def plan(held: Sequence[Message] | None, conversation: Sequence[Message], traits
     before = pictures(held or ())
     if traits.reuse == "prefix":
         same = [picture.identity for picture in before] == [picture.identity for picture in now]
-        # Before two pictures stands the same system prompt: on an RK3576 half a second of work.
+        # Before either picture stands the same system prompt, if the template has it; else the runtime's own.
         keep = held is not None and not same
         return Step("prefix", clear=held is None or not same, keep_history=False, form=form, keep_system=keep)
     grown = held is not None and list(map(key, held)) == list(map(key, conversation[:-1]))
