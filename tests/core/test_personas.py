@@ -32,7 +32,7 @@ def test_a_saying_can_be_said_in_both_languages(key: str) -> None:
 
 def test_there_is_a_sentence_for_each_reason_not_to_see() -> None:
     reasons = get_args(Unseen.__annotations__["why"])
-    assert len({personas.unseen(why, "en") for why in reasons}) == len(reasons) == 9
+    assert len({personas.unseen(why, "en") for why in reasons}) == len(reasons) == 10
 
 
 def test_sampling() -> None:
