@@ -75,7 +75,7 @@ class Foresight:
         return self._run.progress_at if self._run is not None else 0
 
     def of(self, turn: Turn) -> bool:
-        return self.turn is not None and (self.turn.conversation, self.turn.start) == (turn.conversation, turn.start)
+        return self.turn is not None and self.turn.same(turn)
 
     # --- the speech ---
 
