@@ -22,6 +22,10 @@ class Turn(msgspec.Struct, frozen=True, order=True):
     start: int
     revision: int = 0
 
+    def same(self, other: "Turn") -> bool:
+        """Is that one a revision of this one, or this of that?"""
+        return (self.conversation, self.start) == (other.conversation, other.start)
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all messages."""
