@@ -1,7 +1,6 @@
 """A contact on a pin. The kernel's simulated pins need root and a module, so the library's shape is stood in for."""
 
 import sys
-from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -34,7 +33,7 @@ class Request:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Stands in for the package; what was asked of it."""
     seen: dict[str, Any] = {}
     gpiod, line = ModuleType("gpiod"), ModuleType("gpiod.line")
