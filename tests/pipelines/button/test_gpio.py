@@ -37,8 +37,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Stands in for the package; what was asked of it."""
     seen: dict[str, Any] = {}
     gpiod, line = ModuleType("gpiod"), ModuleType("gpiod.line")
-    kinds = Enum("Type", ["RISING_EDGE", "FALLING_EDGE"])
-    seen["kinds"] = kinds
+    Type = Enum("Type", ["RISING_EDGE", "FALLING_EDGE"])
+    seen["kinds"] = Type
 
     def request_lines(path: str, consumer: str, config: dict[Any, Any]) -> Request:
         if "taken" in config:
@@ -56,7 +56,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         line=line,
         LineSettings=lambda **given: SimpleNamespace(**given),
         request_lines=request_lines,
-        EdgeEvent=SimpleNamespace(Type=kinds),
+        EdgeEvent=SimpleNamespace(Type=Type),
     )
     monkeypatch.setitem(sys.modules, "gpiod", gpiod)
     monkeypatch.setitem(sys.modules, "gpiod.line", line)
