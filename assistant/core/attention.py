@@ -78,11 +78,12 @@ class Attention:
         self._until = at + int((settings.follow_up_question_s if asks(text) else settings.follow_up_s) * S)
 
     def closes(self, text: str) -> bool:
-        """Whether these words end the conversation, which they then have; only where it would have stayed open."""
-        if self._mode != "wakeword" or not thanks(text):
-            return False
+        """Whether these words end the conversation; only where it would have stayed open without them."""
+        return self._mode == "wakeword" and thanks(text)
+
+    def close(self) -> None:
+        """The conversation is over: the next one needs a wake word."""
         self._until = 0
-        return True
 
 
 def asks(text: str) -> bool:
