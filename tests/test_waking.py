@@ -28,7 +28,7 @@ ATTENTION = Settings(listen_s=3, follow_up_s=2, follow_up_question_s=4)
 class Spotter:
     """Tells of "hey" so many ms after its end, and once more 100 ms later."""
 
-    phrases = ("hey you",)
+    phrases: tuple[str, ...] = ("hey you",)
 
     def __init__(self, late_ms: int) -> None:
         self._late, self._fed, self._end = late_ms * 16, 0, 0

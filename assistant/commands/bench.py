@@ -4,6 +4,9 @@
 downloaded: Whisper tiny, base and small, a piper voice and a SmolVLM-256M with random weights in their true sizes, each
 alone and beside two busy processes. It takes some minutes, 2 GB of disk and of memory, and other work on the machine
 spoils it.
+
+``wakeword``: how often a wake word engine hears its phrase, in several levels of noise, how often it only believes so
+in an hour of speech, and whether the first word after it is lost. All of it is synthetic; it takes ten minutes or so.
 """
 
 import argparse
@@ -15,17 +18,21 @@ from assistant.commands import OK, USAGE, Failure
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("overhead", "cpu"), help="what to measure")
+    parser.add_argument("what", choices=("overhead", "cpu", "wakeword"), help="what to measure")
     parser.add_argument("--profile", default="demo", metavar="NAME|PATH", help="whose engines to load (default demo)")
     parser.add_argument("--turns", type=int, default=200, help="typed turns to time (default 200)")
     parser.add_argument("--threads", type=int, default=0, help="cpu: threads a model (default: the cores, at most 4)")
     parser.add_argument("--keep", default="", metavar="DIR", help="cpu: make the models here and leave them")
-    parser.add_argument("--quick", action="store_true", help="cpu: very small models, to see that everything runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="very small models or few sounds, to see that everything runs"
+    )
+    parser.add_argument("--minutes", type=float, default=60.0, help="wakeword: of speech without it (default 60)")
+    parser.add_argument("--phrase", action="append", metavar="TEXT", help="wakeword: another phrase (may be repeated)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
 
 
 def run(asked: argparse.Namespace) -> int:
-    figures, shown = cpu(asked) if asked.what == "cpu" else overhead(asked)
+    figures, shown = {"cpu": cpu, "wakeword": wakeword, "overhead": overhead}[asked.what](asked)
     for line in [json.dumps(figures)] if asked.json else shown:
         print(line)
     return OK
@@ -45,6 +52,23 @@ def cpu(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         raise Failure("--threads is a number of threads, or 0 for the cores", USAGE)
     figures = _cpu.measure(asked.threads, asked.quick, asked.keep, say)
     return figures, _cpu_table.lines(figures)
+
+
+def wakeword(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.commands import _wake
+    from pipelines.engine import EngineError
+
+    if asked.minutes < 0:
+        raise Failure("--minutes is a number of minutes, or 0 for none", USAGE)
+    phrases = tuple(asked.phrase or (_wake.PHRASE,))
+    less = (
+        {"each": 4, "questions": 4, "minutes": min(asked.minutes, 0.2)} if asked.quick else {"minutes": asked.minutes}
+    )
+    try:
+        figures = _wake.measure(_wake.Asked(options={"phrases": phrases}, **less), say)
+    except EngineError as error:
+        raise Failure(str(error), USAGE) from error
+    return figures, rows({**figures, "phrases": ", ".join(phrases)}, "")
 
 
 def say(text: str) -> None:

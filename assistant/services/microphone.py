@@ -6,7 +6,9 @@ from typing import ClassVar, Literal
 
 from assistant import config, soundin
 from assistant.config import Engine
-from assistant.core import attention, endpointer
+from assistant.core import endpointer
+from assistant.core.attention import Mode
+from assistant.core.attention import Settings as Attention
 from assistant.core.button import Settings as Contacts
 from assistant.core.completeness import by_words
 from assistant.core.floor import WATCHED, Floor
@@ -52,8 +54,8 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     rate: int = 0  # Hz asked of it; 0: its own
     endpoint: endpointer.Settings = endpointer.Settings()
     languages: tuple[str, ...] = ()  # ISO 639-1: what is recognised as another one opens no turn; empty: any
-    mode: attention.Mode = "open"  # what opens a turn: any speech, a wake word first, or only the button
-    attention: attention.Settings = attention.Settings()
+    mode: Mode = "open"  # what opens a turn: any speech, a wake word first, or only the button
+    attention: Attention = Attention()  # of the mode "wakeword": how long it listens, and for what
     wakeword: Engine = Engine("auto")  # used in the mode "wakeword" alone
     button: Engine = Engine("none")
     contacts: Contacts = Contacts()  # of that button: how long they bounce, and how long is too long

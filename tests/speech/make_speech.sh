@@ -102,3 +102,11 @@ speak kal16 foreign <<'LINES'
 how long should I bake the potatoes
 who won the football game last night
 LINES
+
+speak slt wake <<'LINES'
+hey assistant what do you see
+hey assistant
+LINES
+speak rms wake <<'LINES'
+hey assistant how many objects are there
+LINES
