@@ -68,9 +68,7 @@ def run(service: Service, settings: Settings) -> None:
     try:
         # Each stream loads a detector of its own: this one only shows that it can be.
         detector = vad.load(settings.vad.engine, settings.vad.options)
-        heard_by = [name_of(detector)]
-        if settings.mode == "wakeword":
-            heard_by.append(name_of(wakeword.load(settings.wakeword.engine, settings.wakeword.options)))
+        spotter = _spotter(settings)
     except EngineError as error:
         raise Unfit(str(error)) from error
 
@@ -81,7 +79,8 @@ def run(service: Service, settings: Settings) -> None:
             raise Unfit(str(error)) from error
 
     scribe = Scribe(load, by_words, service.wake, settings.languages)
-    ears = Ears(service, settings, scribe)
+    ears = Ears(service, settings, scribe, spotter)
+    engines = [name_of(each) for each in (detector, spotter) if each is not None]
     ears.open()  # what is said while the recognizer is still being loaded waits for it
     for received in service.messages():
         if received is not None:
@@ -89,7 +88,7 @@ def run(service: Service, settings: Settings) -> None:
         ears.listen()
         scribe.deliver()
         if scribe.recognizer is not None and not service.ready_detail:
-            service.ready(", ".join([name_of(scribe.recognizer), *heard_by]))
+            service.ready(", ".join([name_of(scribe.recognizer), *engines]))
             ears.say_state()
     ears.end()
     scribe.close()
@@ -98,7 +97,11 @@ def run(service: Service, settings: Settings) -> None:
 class Ears:
     """All streams, and what is common to them: mute, the button, whose turn it is to speak."""
 
-    def __init__(self, service: Service, settings: Settings, scribe: Scribe) -> None:
+    def __init__(
+        self, service: Service, settings: Settings, scribe: Scribe, spotter: wakeword.Spotter | None = None
+    ) -> None:
+        """``spotter``: the first stream's; further ones load their own."""
+        self._spotter = spotter
         self._service, self._settings, self._scribe = service, settings, scribe
         self._floor = Floor()
         self._pids: dict[str, float] = {}
@@ -106,6 +109,7 @@ class Ears:
         self._muted = service.muted
         self._device: SoundIn | None = None
         self._presses: Presses | None = None
+        self._button_lost = ""
         self._reply = ReplyEnded(turn=Turn(LIVE, 0), reason="stop", text="", sentences=0)  # the newest
         if settings.button.engine != "none":
             self._presses = Presses(settings.button.engine, settings.button.options, settings.contacts, service.wake)
@@ -176,6 +180,9 @@ class Ears:
 
     def listen(self) -> None:
         """What the device has heard since the last time, and what its button said."""
+        if self._presses is not None and self._presses.lost != self._button_lost:
+            self._button_lost = self._presses.lost
+            self.well()
         for change in self._presses.fetch() if self._presses is not None else ():
             press = PushToTalk(pressed=change.pressed, at=change.at)
             self._service.publish(press)
@@ -211,6 +218,8 @@ class Ears:
             self._service.be("ready", "muted")
         elif self._device is not None and self._device.lost:
             self._service.be("degraded", self._device.lost)
+        elif self._button_lost:
+            self._service.be("degraded", self._button_lost)
         else:
             self._service.well()
 
@@ -232,9 +241,7 @@ class Ears:
     def _ear(self) -> Ear:
         detector = vad.load(self._settings.vad.engine, self._settings.vad.options)
         settings = self._settings
-        spotter = None
-        if settings.mode == "wakeword":
-            spotter = wakeword.load(settings.wakeword.engine, settings.wakeword.options)
+        spotter, self._spotter = self._spotter or _spotter(settings), None
         waking = Waking(settings.mode, settings.attention, spotter)
         return Ear(self._service, self._scribe, detector, settings.endpoint, self, waking)
 
@@ -271,3 +278,10 @@ class Ears:
         if self._pids.setdefault(sender, pid) != pid:
             self._pids[sender] = pid
             self._floor.free()
+
+
+def _spotter(settings: Settings) -> wakeword.Spotter | None:
+    """What hears wake words in one stream, where the mode wants it. Raises EngineError."""
+    if settings.mode != "wakeword":
+        return None
+    return wakeword.load(settings.wakeword.engine, settings.wakeword.options)

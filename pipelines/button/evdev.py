@@ -39,7 +39,7 @@ CODES: dict[str, int] = {
 
 
 class Options(engine.Options, frozen=True, kw_only=True):
-    device: str  # a part of its name, or its path; `assistant devices` lists them
+    device: str  # a part of its name, or its path; a wrong one is answered with all that there are
     key: str | int = "KEY_F13"  # a name of linux/input-event-codes.h, or its number
     grab: bool = False  # what is typed on this device reaches nobody else
 
