@@ -73,12 +73,13 @@ def test_a_button_of_its_own_opens_and_ends_a_turn(runtime: Path, join: Join, tm
     mark.touch()
     os.mkfifo(device)
     client.listen(PushToTalk, SpeechStarted, SpeechDropped, Heard, Heartbeat)
-    wanted = {"button": {"engine": "evdev", "evdev": {"device": str(device)}}, "mode": "push_to_talk"}
+    wanted: dict[str, Any] = {"button": {"engine": "evdev", "evdev": {"device": str(device)}}, "mode": "push_to_talk"}
+    wanted["endpoint"] = {"min_speech_ms": 0}  # the sound comes faster than it is heard, the presses do not
     with started(command(runtime, mark, **wanted)) as process:
         assert client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.state == "ready") is not None
         switch = os.open(device, os.O_WRONLY)
         pcm = np.zeros(320, np.int16)
-        at = time.monotonic_ns()
+        at = time.monotonic_ns() - 10_000_000_000
 
         def hear(seconds: float) -> None:
             nonlocal at
@@ -86,7 +87,15 @@ def test_a_button_of_its_own_opens_and_ends_a_turn(runtime: Path, join: Join, tm
                 client.send(AudioIn(stream="s", first_sample_at=at, rate=16_000), pcm.tobytes(), timeout_s=PATIENCE_S)
                 at += 20_000_000
 
-        hear(0.2)  # the stream is there
+        spoken = wav.read(QUESTION).pcm[:, 0].astype(np.int16)
+        client.send(AudioIn(stream="s", first_sample_at=at, rate=16_000), spoken.tobytes(), timeout_s=PATIENCE_S)
+        at += len(spoken) * 1_000_000_000 // 16_000
+        hear(1.0)
+        dropped = client.wait_for(SpeechDropped, PATIENCE_S)  # so the stream is there
+        assert dropped is not None
+        assert dropped.why == "the button was not pressed"
+        at = time.monotonic_ns()
+        hear(0.1)
         for value in (1, 0):
             os.write(switch, struct.pack("@llHHi", 0, 0, evdev.KEY, evdev.code("F13"), value))
             press = client.wait_for(PushToTalk, PATIENCE_S)
