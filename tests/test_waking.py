@@ -48,7 +48,7 @@ class Called(Room):
     """A room whose microphone has a mode."""
 
     def __init__(self, service: Recorded, mode: Mode, late_ms: int) -> None:
-        super().__init__(service, Reader())
+        super().__init__(service, Reader(), Loudness())
         spotter = Spotter(late_ms) if mode == "wakeword" else None
         self.ear = Ear(service, self.scribe, Loudness(), ENDPOINT, self, Waking(mode, ATTENTION, spotter))
 

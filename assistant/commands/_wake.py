@@ -21,6 +21,7 @@ VOICES = ("en-us", "en-gb", "en-gb-scotland", "en-us+f3", "en-us+m3", "en-gb+f2"
 LEVEL = 1500.0  # RMS of speech, -27 dBFS
 FLOOR = 4.0  # RMS: no microphone is silent
 SNRS = (None, 20, 10, 5)  # dB; None: quiet
+NOISES = ("fan", "voices")
 BLOCK = 1280  # samples fed at once
 PHRASE = "hey assistant"
 NEAR_S = 0.5  # a wake word that is told to have ended further from its end than this is another
@@ -44,22 +45,22 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     engine: str = "pocketsphinx"
     options: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"phrases": [PHRASE]})
-    each: int = 24  # calls at each level of noise
+    each: int = 24  # calls in each noise
     questions: int = 200  # that begin 0 to 300 ms after a call
     minutes: float = 60.0  # of what holds no call
     seed: int = 1
 
 
 def measure(asked: Asked, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Keys: ``wake_hits`` (shares by level), ``false_wakes_per_hour``, ``first_words_lost`` (share of those questions
+    """Keys: ``wake_hits`` (shares by noise), ``false_wakes_per_hour``, ``first_words_lost`` (share of those questions
     whose call was heard), and with what. Raises EngineError."""
     scene = Scene(asked.seed)
     spotter = wakeword.load(asked.engine, asked.options)
     hits = {}
-    for snr in SNRS:
-        name = "quiet" if snr is None else f"{snr} dB"
+    for snr, kind in [(None, 0), *((snr, kind) for snr in SNRS[1:] for kind in range(len(NOISES)))]:
+        name = "quiet" if snr is None else f"{snr} dB {NOISES[kind]}"
         say(f"calls, {name}")
-        hits[name] = calls(spotter, scene, snr, asked.each)
+        hits[name] = calls(spotter, scene, snr, kind, asked.each)
     say(f"{asked.questions} questions")
     missed, lost, late = questions(spotter, scene, asked.questions)
     say(f"{asked.minutes:g} minutes without a call")
@@ -78,14 +79,14 @@ def measure(asked: Asked, say: Callable[[str], None] = lambda _: None) -> dict[s
     }
 
 
-def calls(spotter: wakeword.Spotter, scene: "Scene", snr: int | None, count: int) -> float:
-    """The share of calls that is heard; each phrase, voice and kind of noise in turn."""
+def calls(spotter: wakeword.Spotter, scene: "Scene", snr: int | None, kind: int, count: int) -> float:
+    """The share of calls that is heard; each phrase and voice in turn."""
     heard = 0
     for index in range(count):
         phrase = spotter.phrases[index % len(spotter.phrases)]
         after = scene.speech(scene.choose(QUESTIONS)) if index % 2 else np.zeros(0)
         call = scene.speech(phrase)
-        pcm = scene.noisy([np.zeros(RATE), call, after, np.zeros(RATE)], snr, index // 2 % 2)
+        pcm = scene.noisy([np.zeros(RATE), call, after, np.zeros(RATE)], snr, kind)
         found = _feed(spotter, pcm)
         heard += any(abs(end - RATE - len(call)) < NEAR_S * RATE for end, _ in found)
     return heard / max(1, count)

@@ -33,7 +33,7 @@ _RUNS_ON = RATE // 10  # samples: the last phone is aligned 70 to 130 ms into wh
 _MANY = 40  # candidates of one stretch of search: then it is begun anew, so that looking at them stays cheap
 _CANDIDATE = 1e-90  # likelihood ratio from which on the search proposes
 _BEAM = 1e-80  # its own default, 1e-48, loses half of the phrases said in noise
-_DITHER = 40.0  # RMS: synthetic speech has digital silence, which the model has never heard
+_DITHER = 80.0  # RMS, -52 dBFS: the model has never heard digital silence, and hears clean speech worse than noisy
 _PHONE_SCALE = 1024.0  # the phone loop's segment scores come shifted by 10 bits, the alignment's do not
 _WORD = re.compile(r"[a-z][a-z'-]*")
 
@@ -71,7 +71,7 @@ class Evidence(msgspec.Struct, frozen=True):
 # other sentences in the same voices. The bench is of other phrases.
 BIAS, SPOTTED, FIT, SLOW, PHONE = -0.35, 0.096, 0.97, 7.2, 0.757
 WORST = -3.0  # of one word: 1 in 20 true ones is below, and half of those with another word in its place
-LEAST = 0.73  # believed from here on: about one mistake in an hour of speech without a pause
+LEAST = 0.9  # believed from here on
 _PACE = 8  # frames a phone
 _LONGEST = 13  # phones: a longer phrase is not yet safer
 

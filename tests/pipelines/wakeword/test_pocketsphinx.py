@@ -36,14 +36,14 @@ def hear(subject: wakeword.Spotter, pcm: NDArray[np.int16], block: int = 320) ->
 
 def test_each_phrase_is_told_with_its_end(subject: wakeword.Spotter, scene: _wake.Scene) -> None:
     told = []
-    for phrase in subject.phrases * 3:
+    for phrase in ("hey assistant", "hey assistant", "hello computer") * 3:
         call = scene.speech(phrase)
         pcm = scene.noisy([np.zeros(8000), call, scene.speech("what do you see"), np.zeros(8000)], 20, 0)
         for found in hear(subject, pcm):
-            assert 0.73 <= found.score <= 1
+            assert 0.9 <= found.score <= 1
             assert abs(found.end - 8000 - len(call)) < 3200, "200 ms off"
             told.append(found.phrase == phrase)
-    assert len(told) >= 5
+    assert len(told) >= 7
     assert all(told)
 
 
@@ -63,7 +63,7 @@ def test_it_hardly_matters_how_it_is_fed(subject: wakeword.Spotter, block: int) 
 
 
 def test_other_sentences_silence_and_noise_are_no_call(subject: wakeword.Spotter, scene: _wake.Scene) -> None:
-    assert _wake.mistakes(subject, scene, 1.0) == 0
+    assert _wake.mistakes(subject, scene, 0.4) == 0
     assert hear(subject, np.zeros(16_000 * 3, np.int16)) == []
     assert hear(subject, scene.noisy([np.zeros(16_000 * 3)], 5, 0)) == []
     assert hear(subject, np.zeros(0, np.int16)) == []
