@@ -68,8 +68,8 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 # Fitted on six phrases in twelve voices, in quiet and with a fan or other voices 20 and 10 dB below, against 50 min of
-# other sentences in the same voices; "hey assistant" is one of the six. LEAST and the dither were chosen on sounds of the
-# bench. Ask the bench for a phrase of your own before you trust it: it may do worse.
+# other sentences in the same voices; "hey assistant" is one of the six. LEAST and the dither were chosen on sounds like
+# those of the bench. Ask the bench for a phrase of your own before you trust it: it may do worse.
 BIAS, SPOTTED, FIT, SLOW, PHONE = -0.35, 0.096, 0.97, 7.2, 0.757
 WORST = -3.0  # of one word: 1 in 20 true ones is below, and half of those with another word in its place
 LEAST = 0.9  # believed from here on
