@@ -13,6 +13,7 @@ from assistant.messages import LIVE, AudioIn, SpeechDropped, Turn
 from assistant.saying import House, Saying, Verdict
 from assistant.scribe import Scribe
 from assistant.service import Service
+from assistant.waking import ROLL_MS, Waking
 from pipelines import asr, vad
 from pipelines.audio.level import rms_dbfs
 from pipelines.audio.resample import Converter, frames
@@ -34,12 +35,16 @@ class Ear:
         detector: vad.Detector,
         endpoint: endpointer.Settings,
         house: House,
+        waking: Waking | None = None,
     ) -> None:
         self._service, self._scribe, self._detector, self._house = service, scribe, detector, house
         self._endpointer = Endpointer(endpoint)
+        self._waking = waking or Waking()
+        self._claimed = False  # by the button or a wake word: what starts now is meant
+        self._unmeant = ""  # why the utterance is not for the assistant
         self._frame_ns = self._detector.frame_samples * 1_000_000_000 // asr.RATE
         self._clock = SampleClock(self._frame_ns)
-        reach_ms = max(endpoint.reach_ms, endpoint.guess_ms + detector.hangover_ms)
+        reach_ms = max(endpoint.reach_ms, endpoint.guess_ms + detector.hangover_ms, self._waking.reach_ms)
         self._recent: deque[tuple[int, PCM]] = deque(maxlen=reach_ms * MS // self._frame_ns + 2)
         self._pending: PCM = np.zeros(0, np.int16)
         self._format: tuple[int, int] = (0, 0)
@@ -70,10 +75,16 @@ class Ear:
             self._handle(self._endpointer.finish())
 
     def press(self, at: int) -> None:
-        self._handle(self._endpointer.press(at))
+        if self._saying is None:
+            self._endpointer.abandon()  # what was not meant before the button went down does not take it up
+        self._claim(self._endpointer.press(at))
 
     def release(self, at: int) -> None:
         self._handle(self._endpointer.release(at))
+
+    def replied(self, start: int, text: str, at: int) -> None:
+        """The reply to the turn of this start, of whatever stream, is over."""
+        self._waking.replied(start, text, at)
 
     def drop(self, why: str) -> None:
         """Nothing comes of what was not yet understood."""
@@ -89,6 +100,21 @@ class Ear:
         if self._saying is not None and (self._endpointer.open or self._endpointer.may_reopen):
             self._saying.feed(frame)
         self._handle(self._endpointer.frame(self._probability(frame), at, length))
+        for woken in self._waking.listen(frame, at + length, self._service, self._name):
+            self._wake(woken)
+
+    def _wake(self, at: int) -> None:
+        """A wake word ended: what follows it is a turn, and a reply is interrupted."""
+        self._house.interrupt(at)
+        events = self._endpointer.claim(at, ROLL_MS, self._waking.await_ms)
+        told = self._saying is not None
+        self._claim([event for event in events if told or not isinstance(event, Dropped)])
+
+    def _claim(self, events: list[Event]) -> None:
+        """What comes of the button or a wake word is meant for the assistant."""
+        self._claimed = True
+        self._handle(events)
+        self._claimed = False
 
     def _probability(self, frame: PCM) -> float:
         """Of speech in the frame. Where the room is quiet, one need not wait for a detector that holds on."""
@@ -114,13 +140,20 @@ class Ear:
 
     def _started(self, event: Started) -> None:
         self._turn = Turn(LIVE, event.at)
-        self._ignored = self._house.ignored()
+        self._ignored = "" if self._claimed else self._house.ignored()
+        self._unmeant = "" if self._claimed else self._waking.why_not(event.at)
         self._saying = None
         self._ends.clear()
-        if self._ignored:
+        if self._ignored or self._unmeant:
             return
         self._saying = saying = Saying(
-            self._service, self._scribe, self._house, self._turn, self._name, lambda what: self._judged(saying, what)
+            self._service,
+            self._scribe,
+            self._house,
+            self._turn,
+            self._name,
+            lambda what: self._judged(saying, what),
+            self._waking.read,
         )
         for at, frame in list(self._recent):
             if at + self._frame_ns > event.audio_from:
@@ -130,6 +163,8 @@ class Ear:
         if saying is not self._saying:
             return  # it is over, and another one has begun
         self._turn = saying.turn
+        if verdict.heard is not None:
+            self._waking.over(self._turn.start, verdict.heard, self._recent[-1][0] + self._frame_ns)
         if verdict.heard is None:
             self._handle(self._endpointer.judge(self._turn.start, verdict.complete))
         elif verdict.heard:
@@ -142,7 +177,7 @@ class Ear:
         follows, self._cut = self._cut, event.why == "too long"
         ignored = self._house.ignored() if follows else ""  # what was cut off may be being answered by now
         if self._saying is None or ignored:
-            self._dropped(ignored or self._ignored or "not for the assistant", last)
+            self._dropped(ignored or self._ignored or self._unmeant or "not for the assistant", last)
             return
         self._saying.end(self._end_of(last) if last < event.audio_until else last, event.why)
 

@@ -92,6 +92,15 @@ class SpeechDropped(Message, frozen=True, kw_only=True):
     last_sample_at: int = 0
 
 
+class WakeWord(Message, frozen=True, kw_only=True):
+    """The assistant was called. What begins here opens a turn, and what it is answering is interrupted."""
+
+    phrase: str
+    at: int  # the end of the phrase
+    score: float  # how sure the engine is, 0..1
+    stream: str
+
+
 class MicrophoneState(Message, frozen=True, kw_only=True):
     state: Literal["live", "muted", "lost", "bus"]
     detail: str = ""
@@ -394,6 +403,7 @@ TOPICS: dict[type[Message], Topic] = {
     Guess: Topic(publishers=("microphone",)),
     Heard: Topic(publishers=("microphone",)),
     SpeechDropped: Topic(publishers=("microphone",)),
+    WakeWord: Topic(publishers=("microphone",)),
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
     Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
@@ -416,7 +426,7 @@ TOPICS: dict[type[Message], Topic] = {
     Ask: Topic(inboxes=("dialogue",)),
     AudioIn: Topic(inboxes=("microphone",)),
     Picture: Topic(inboxes=("camera",)),
-    PushToTalk: Topic(inboxes=("microphone",)),
+    PushToTalk: Topic(publishers=("microphone",), inboxes=("microphone",)),  # published: of a button of its own
     Interrupt: Topic(publishers=("microphone", "dialogue"), inboxes=("speaker", "dialogue")),
     Clear: Topic(inboxes=("dialogue",)),
     Mute: Topic(publishers=("dialogue",), inboxes=("microphone", "camera", "speaker")),

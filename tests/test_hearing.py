@@ -126,6 +126,7 @@ class Room:
         self.service, self.reader = service, reader
         self.service.told = []
         self.busy, self.answering = "", False
+        self.interrupted: list[int] = []
         self._woken = threading.Event()
         self.scribe = Scribe(lambda: reader, by_words, self._woken.set, ("en", "zh"))
         self.ear = Ear(service, self.scribe, detector, ENDPOINT, self)
@@ -136,6 +137,9 @@ class Room:
 
     def answered(self, turn: Turn) -> bool:
         return self.answering
+
+    def interrupt(self, before: int) -> None:
+        self.interrupted.append(before)
 
     def well(self) -> None:
         self.service.be("ready")

@@ -4,7 +4,9 @@
 downloaded: Whisper tiny, base and small, a piper voice and a SmolVLM-256M with random weights in their true sizes, each
 alone and beside two busy processes. It takes some minutes, 2 GB of disk and of memory, and other work on the machine
 spoils it. ``rkllm``: what our side of a Rockchip board's NPU costs, on a simulated board. ``model``:
-how fast the profile's own models are here, beside what others published.
+how fast the profile's own models are here, beside what others published. ``wakeword``: how often a wake word engine
+hears its phrase, in several levels of noise, how often it only believes so in an hour of speech, and whether the first
+word after it is lost; all of it is synthetic, and it takes ten minutes or so.
 """
 
 import argparse
@@ -21,12 +23,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=int, default=200, help="typed turns to time (default 200)")
     parser.add_argument("--threads", type=int, default=0, help="cpu: threads a model (default: the cores, at most 4)")
     parser.add_argument("--keep", default="", metavar="DIR", help="cpu: make the models here and leave them")
-    parser.add_argument("--quick", action="store_true", help="cpu, rkllm, model: little of it, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="little of it or small models, to see that it runs")
     parser.add_argument("--release", default="1.3.0", metavar="X.Y.Z", help="rkllm: of the runtime (default 1.3.0)")
     parser.add_argument(
         "--pace", default="rk3588:qwen3-vl-2b", metavar="BOARD:MODEL", help="rkllm: whose times (default %(default)s)"
     )
     parser.add_argument("--published", default="", metavar="NAME", help="model: the manifest's entry to compare with")
+    parser.add_argument("--minutes", type=float, default=60.0, help="wakeword: of speech without it (default 60)")
+    parser.add_argument("--phrase", action="append", metavar="TEXT", help="wakeword: another phrase (may be repeated)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
 
 
@@ -67,7 +71,24 @@ def model(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     return figures, _model.lines(figures)
 
 
-MEASURES = {"overhead": overhead, "cpu": cpu, "rkllm": rkllm, "model": model}
+def wakeword(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.commands import _wake
+    from pipelines.engine import EngineError
+
+    if asked.minutes < 0:
+        raise Failure("--minutes is a number of minutes, or 0 for none", USAGE)
+    phrases = tuple(asked.phrase or (_wake.PHRASE,))
+    less = (
+        {"each": 4, "questions": 4, "minutes": min(asked.minutes, 0.2)} if asked.quick else {"minutes": asked.minutes}
+    )
+    try:
+        figures = _wake.measure(_wake.Asked(options={"phrases": phrases}, **less), say)
+    except EngineError as error:
+        raise Failure(str(error), USAGE) from error
+    return figures, rows({**figures, "phrases": ", ".join(phrases)}, "")
+
+
+MEASURES = {"overhead": overhead, "cpu": cpu, "rkllm": rkllm, "model": model, "wakeword": wakeword}
 
 
 def say(text: str) -> None:

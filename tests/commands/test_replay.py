@@ -40,6 +40,15 @@ def test_typed_scenarios_hold(name: str) -> None:
     assert code == 0, said
 
 
+@pytest.mark.parametrize("name", ["wakeword", "push-to-talk"])
+def test_scenarios_of_who_is_meant_hold(name: str) -> None:
+    code, lines, said = replay(SCENARIOS / f"{name}.toml")
+    assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
+    assert code == 0, said
+    if name == "wakeword":
+        assert next(line for line in lines if line["typed"])["finish_reason"] == "interrupted"  # by being called
+
+
 def test_a_spoken_scenario_holds_and_leaves_its_record(tmp_path: Path) -> None:
     code, lines, said = replay(SCENARIOS / "spoken.toml", "--out", str(tmp_path / "out"))
     assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
