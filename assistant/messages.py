@@ -87,6 +87,14 @@ class SpeechDropped(Message, frozen=True, kw_only=True):
     last_sample_at: int = 0
 
 
+class Duck(Message, frozen=True, kw_only=True):
+    """Someone may be speaking over the reply: it is played softly until that is clear. An Interrupt follows, or
+    ``on=False``; the speaker comes back up by itself when neither does."""
+
+    on: bool
+    at: int
+
+
 class MicrophoneState(Message, frozen=True, kw_only=True):
     state: Literal["live", "muted", "lost", "bus"]
     detail: str = ""
@@ -278,6 +286,15 @@ class AudioOut(Message, frozen=True, kw_only=True):
     first_sample_at: int
 
 
+class Playback(Message, frozen=True, kw_only=True):
+    """How loud what is played is, as it leaves for the ear: for whoever must tell its echo from the user. ``levels``
+    are dBFS in the bands of assistant.core.levels, one row for each step of ``step_ms``; gain and mute included."""
+
+    first_sample_at: int
+    step_ms: int = 10
+    levels: tuple[tuple[float, ...], ...]
+
+
 # --- into an inbox ------------------------------------------------------------------------------------------------
 
 
@@ -359,6 +376,7 @@ TOPICS: dict[type[Message], Topic] = {
     Guess: Topic(publishers=("microphone",)),
     Heard: Topic(publishers=("microphone",)),
     SpeechDropped: Topic(publishers=("microphone",)),
+    Duck: Topic(publishers=("microphone",)),
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
     Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
@@ -376,6 +394,7 @@ TOPICS: dict[type[Message], Topic] = {
     Spoken: Topic(publishers=("speaker",)),
     SpeakerIdle: Topic(publishers=("speaker",)),
     AudioOut: Topic(publishers=("speaker",)),
+    Playback: Topic(publishers=("speaker",)),
     Ask: Topic(inboxes=("dialogue",)),
     AudioIn: Topic(inboxes=("microphone",)),
     Picture: Topic(inboxes=("camera",)),
