@@ -1,45 +1,26 @@
-"""One stream of sound in, utterances out: what was said in it, and what was dropped and why."""
+"""One stream of sound in, utterances out: where each begins and ends; what was said in it is assistant.saying's."""
 
-import logging
-import time
 from collections import deque
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assistant.core import endpointer
-from assistant.core.endpointer import Dropped, Ended, Endpointer, Event, Started
+from assistant.core.endpointer import Dropped, Ended, Endpointer, Event, Paused, Resumed, Started
 from assistant.core.sampleclock import SampleClock
-from assistant.messages import (
-    LIVE,
-    AudioIn,
-    Heard,
-    Hearing,
-    SpeechDropped,
-    SpeechEnded,
-    SpeechStarted,
-    Turn,
-)
+from assistant.core.speechend import overhang
+from assistant.messages import LIVE, AudioIn, SpeechDropped, Turn
+from assistant.saying import House, Saying, Verdict
+from assistant.scribe import Scribe
 from assistant.service import Service
 from pipelines import asr, vad
+from pipelines.audio.level import rms_dbfs
 from pipelines.audio.resample import Converter, frames
-from pipelines.engine import EngineError
-
-log = logging.getLogger(__name__)
 
 PCM = NDArray[np.int16]
 MS = 1_000_000  # ns
-
-
-class House(Protocol):
-    """What all streams have in common."""
-
-    def ignored(self) -> str:
-        """Why speech that begins now is not for the assistant; "" if it is."""
-
-    def well(self) -> None:
-        """Recognition works."""
+BLOCK = asr.RATE // 100  # samples of 10 ms: the end of speech is sought in these
+BLOCK_NS = 10 * MS
 
 
 class Ear:
@@ -48,25 +29,27 @@ class Ear:
     def __init__(
         self,
         service: Service,
-        recognizer: asr.Recognizer,
+        scribe: Scribe,
         detector: vad.Detector,
         endpoint: endpointer.Settings,
         house: House,
     ) -> None:
-        self._service, self._recognizer, self._detector, self._house = service, recognizer, detector, house
+        self._service, self._scribe, self._detector, self._house = service, scribe, detector, house
         self._endpointer = Endpointer(endpoint)
         self._frame_ns = self._detector.frame_samples * 1_000_000_000 // asr.RATE
         self._clock = SampleClock(self._frame_ns)
-        keep = endpoint.reach_ms * MS // self._frame_ns + 2
-        self._recent: deque[tuple[int, PCM]] = deque(maxlen=keep)
+        reach_ms = max(endpoint.reach_ms, endpoint.guess_ms + detector.hangover_ms)
+        self._recent: deque[tuple[int, PCM]] = deque(maxlen=reach_ms * MS // self._frame_ns + 2)
         self._pending: PCM = np.zeros(0, np.int16)
         self._format: tuple[int, int] = (0, 0)
         self._converter: Converter | None = None
-        self._utterance: asr.Utterance | None = None
+        self._saying: Saying | None = None  # also after its end, while it may be opened again
         self._turn = Turn(LIVE, 0)
         self._name = ""
         self._ignored = ""
-        self._partial = ""
+        self._cut = False  # the utterance is what follows one that was too long
+        self._loudest = -120.0  # dBFS of a frame of this utterance
+        self._ends: dict[int, int] = {}  # what the detector takes for the end of speech -> its end
 
     def hear(self, block: AudioIn, payload: bytes | memoryview) -> None:
         """Raises AudioError for PCM that is not what the message says."""
@@ -92,82 +75,93 @@ class Ear:
         self._handle(self._endpointer.release(at))
 
     def drop(self, why: str) -> None:
+        """Nothing comes of what was not yet understood."""
         self._handle(self._endpointer.drop(why))
+        if self._saying is not None:
+            self._saying.drop(why)
 
     def _frame(self, frame: PCM) -> None:
         at, length = self._clock.frame()
         self._recent.append((at, frame))
-        was_open = self._utterance is not None
-        events = self._endpointer.frame(self._detector.speech(frame), at, length)
-        if was_open and self._utterance is not None:
-            self._feed(frame)
-        self._handle(events)
-
-    def _feed(self, pcm: PCM) -> None:
-        assert self._utterance is not None
-        try:
-            text = self._utterance.feed(pcm)
-        except EngineError as error:
-            self._fail(error)
-            return
-        if text and text != self._partial:
-            self._partial = text
-            self._service.publish(Hearing(turn=self._turn, text=text))
+        if self._endpointer.may_reopen and self._house.answered(self._turn):
+            self._endpointer.settle()
+        if self._saying is not None and (self._endpointer.open or self._endpointer.may_reopen):
+            self._saying.feed(frame)
+            self._loudest = max(self._loudest, rms_dbfs(frame))
+        self._handle(self._endpointer.frame(self._detector.speech(frame), at, length))
 
     def _handle(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Started():
                     self._started(event)
+                case Paused(last_sample_at=last) if self._saying is not None:
+                    if not (self._cut and self._house.ignored()):
+                        self._saying.pause(self._end_of(last))
+                case Resumed() if self._saying is not None:
+                    self._saying.resume()
+                    self._turn = self._saying.turn
                 case Ended():
                     self._ended(event)
                 case Dropped(last_sample_at=last, why=why):
-                    self._utterance = None
                     self._dropped(why, last)
 
     def _started(self, event: Started) -> None:
         self._turn = Turn(LIVE, event.at)
-        self._ignored, self._partial = self._house.ignored(), ""
+        self._ignored, self._loudest = self._house.ignored(), -120.0
+        self._saying = None
+        self._ends.clear()
         if self._ignored:
             return
-        self._service.publish(SpeechStarted(turn=self._turn, stream=self._name))
-        self._utterance = self._recognizer.utterance()
+        self._saying = saying = Saying(
+            self._service, self._scribe, self._house, self._turn, self._name, lambda what: self._judged(saying, what)
+        )
         for at, frame in list(self._recent):
             if at + self._frame_ns > event.audio_from:
-                self._feed(frame)
+                saying.feed(frame)
+                self._loudest = max(self._loudest, rms_dbfs(frame))
+
+    def _judged(self, saying: Saying, verdict: Verdict) -> None:
+        if saying is not self._saying:
+            return  # it is over, and another one has begun
+        self._turn = saying.turn
+        if verdict.heard is None:
+            self._handle(self._endpointer.judge(self._turn.start, verdict.complete))
+        elif verdict.heard:
+            self._endpointer.heard()
+        else:
+            self._endpointer.settle()
 
     def _ended(self, event: Ended) -> None:
-        utterance, self._utterance = self._utterance, None
-        if utterance is None:
-            self._dropped(self._ignored or "not for the assistant", event.last_sample_at)
+        last = event.last_sample_at
+        follows, self._cut = self._cut, event.why == "too long"
+        ignored = self._house.ignored() if follows else ""  # what was cut off may be being answered by now
+        if self._saying is None or ignored:
+            self._dropped(ignored or self._ignored or "not for the assistant", last)
             return
-        self._service.publish(
-            SpeechEnded(turn=self._turn, stream=self._name, last_sample_at=event.last_sample_at, why=event.why)
-        )
-        self._service.busy("recognising speech", 120.0)
-        began = time.perf_counter()
-        try:
-            result = utterance.finish()
-        except EngineError as error:
-            self._fail(error)
-            result = asr.Recognition(refused=f"recognition failed: {error}")
-        if not result.text:
-            self._dropped(result.refused or "nothing understood", event.last_sample_at)
-            return
-        heard = Heard(
-            turn=self._turn,
-            stream=self._name,
-            text=result.text,
-            language=result.language,
-            last_sample_at=event.last_sample_at,
-            engine_ms=(time.perf_counter() - began) * 1000,
-        )
-        self._service.publish(heard)
-        self._house.well()  # should recognition have failed before, it no longer does
+        self._saying.end(self._end_of(last) if last < event.audio_until else last, event.why)
 
-    def _fail(self, error: EngineError) -> None:
-        log.error("recognition failed: %s", error)
-        self._service.be("degraded", str(error))
+    def _end_of(self, last: int) -> int:
+        """The end of the last sound of speech, ns, where the detector says that it was at ``last``."""
+        if last not in self._ends:
+            pcm = np.concatenate([np.zeros(0, np.int16), *(frame for _, frame in self._recent)])
+            since = self._recent[-1][0] + self._frame_ns - last if self._recent else 0
+            split = max(0, min(len(pcm), len(pcm) - since * asr.RATE // 1_000_000_000))
+            first = max(0, split - self._detector.hangover_ms * asr.RATE // 1000)
+            over = overhang(_levels(pcm[first:split]), _levels(pcm[split:]), self._loudest)
+            self._ends[last] = max(self._turn.start, last - over * BLOCK_NS)
+        return self._ends[last]
 
     def _dropped(self, why: str, last_sample_at: int) -> None:
-        self._service.publish(SpeechDropped(turn=self._turn, stream=self._name, why=why, last_sample_at=last_sample_at))
+        saying, self._saying = self._saying, None
+        if saying is not None:
+            saying.drop(why, last_sample_at)
+        else:
+            dropped = SpeechDropped(turn=self._turn, stream=self._name, why=why, last_sample_at=last_sample_at)
+            self._service.publish(dropped)
+
+
+def _levels(pcm: PCM) -> list[float]:
+    """dBFS of each block of 10 ms, counted back from the end."""
+    blocks = pcm[len(pcm) % BLOCK :].reshape(-1, BLOCK)
+    return [rms_dbfs(block) for block in blocks]

@@ -4,6 +4,10 @@ Time is the frames' own: nothing happens between two frames. An utterance is Sta
 never two are open. The audio of one is every sample from ``Started.audio_from`` to ``Ended.audio_until``: keep the last
 ``Settings.reach_ms`` of sound in a ring, copy from there at Started, go on with each new frame until the end. No
 sample belongs to two utterances.
+
+In a pause (``Paused``) it can be told how complete the words are so far (``judge``), and waits shorter or longer for
+more of them. An utterance that a silence has ended can be opened once more by speech that follows soon (``Resumed``);
+its audio is then every sample from its first ``audio_from`` on.
 """
 
 from collections import deque
@@ -25,7 +29,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5  # from this probability on a frame is speech
     start_ms: _Positive = 120  # this much speech …
     window_ms: _Positive = 200  # … within this long opens an utterance (and later prolongs it)
-    hold_ms: _Positive = 500  # silence that ends it
+    guess_ms: _Positive = 200  # silence that is a pause, in which one may guess what was said
+    hold_ms: _Positive = 350  # silence that ends it where the words look complete …
+    hold_unsure_ms: _Positive = 500  # … where nothing is known of them (never shorter than hold_ms) …
+    hold_open_ms: _Positive = 900  # … and where more is to be expected (never shorter than hold_unsure_ms)
+    reopen_ms: _Some = 1000  # speech that begins so soon after what was heard belongs to it
     min_speech_ms: _Some = 240  # less speech than this was a cough or a click: "too short"
     max_speech_ms: _Positive = 15_000  # cut here, "too long"; what follows is the next utterance
     pre_roll_ms: _Some = 500  # sound before the onset that is part of it: soft first sounds come before the decision
@@ -48,6 +56,19 @@ class Started(msgspec.Struct, frozen=True):
     audio_from: int  # ns: the first sample that belongs to it
 
 
+class Paused(msgspec.Struct, frozen=True):
+    """Perhaps the end. Every further frame up to Ended, if no Resumed comes between, holds nothing but silence."""
+
+    at: int  # ns: of its Started
+    last_sample_at: int  # ns: as Ended would tell it
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """It goes on: after a Paused, or even after an Ended, which then was none."""
+
+    at: int  # ns: of its Started
+
+
 class Ended(msgspec.Struct, frozen=True):
     at: int  # ns: of its Started
     last_sample_at: int  # ns: end of the last frame that held speech (of the button's release if none did)
@@ -61,7 +82,9 @@ class Dropped(msgspec.Struct, frozen=True):
     why: str  # "too short", or what the caller gave
 
 
-Event: TypeAlias = Started | Ended | Dropped
+Event: TypeAlias = Started | Paused | Resumed | Ended | Dropped
+
+COMPLETE, OPEN = 0.65, 0.35  # from this probability on, and up to this one, the hold is another
 
 
 class _Open(msgspec.Struct):
@@ -71,6 +94,8 @@ class _Open(msgspec.Struct):
     last: int  # end of its last speech, ns
     spoken: int = 0  # ns of speech in it
     button: bool = False  # ends at the release, not at a silence
+    paused: bool = False  # told, and not gone on since
+    complete: float | None = None  # how likely the words are all, in this pause
 
 
 class Endpointer:
@@ -84,6 +109,8 @@ class Endpointer:
         self._free_from = 0  # audio before this belongs to an earlier utterance
         self._held = False
         self._release: int | None = None  # told, but its last frames have not come yet
+        self._closed: _Open | None = None  # the utterance that speech may still open again …
+        self._reopen_until = 0  # … if it begins before this, ns
 
     @property
     def open(self) -> bool:
@@ -105,6 +132,7 @@ class Endpointer:
         if self._held:
             return []
         self._held, self._release = True, None
+        self.settle()
         if self._open is not None:
             self._open.button = True
             return []
@@ -121,18 +149,41 @@ class Endpointer:
         self._release = at
         return list(self._released()) if self._now is not None and self._now >= at else []
 
+    def judge(self, at: int, complete: float) -> list[Event]:
+        """How likely it is, 0..1, that the words of the utterance that started at ``at`` are all that is to come. It
+        counts for the pause that is on; without one, or for another utterance, it is too late and means nothing."""
+        if self._open is None or self._open.at != at or not self._open.paused or self._now is None:
+            return []
+        self._open.complete = complete
+        return list(self._end("silence")) if self._silent(self._now) else []
+
+    @property
+    def may_reopen(self) -> bool:
+        """Whether speech that began now would belong to the utterance that ended last."""
+        return self._closed is not None and (self._now or 0) < self._reopen_until + self._settings.window_ms * MS
+
+    def heard(self) -> None:
+        """What ended last was understood just now: for ``reopen_ms`` from here on speech still belongs to it."""
+        self._reopen_until = (self._now or 0) + self._settings.reopen_ms * MS
+
+    def settle(self) -> None:
+        """What ended last is answered, or void: no speech belongs to it any more."""
+        self._closed = None
+
     def finish(self) -> list[Event]:
         """The stream is over: an open utterance ends here. Another stream may follow."""
         events: list[Event] = []
         if self._open is not None:
             events = list(self._end("released" if self._release is not None else "silence"))
         self._recent.clear()
+        self.settle()
         self._held, self._now, self._free_from = False, None, 0
         return events
 
     def drop(self, why: str) -> list[Event]:
         """Give up the open utterance: muted, a reply begins … Sound up to now belongs to no later one."""
         events = list(self._dropped(why)) if self._open is not None else []
+        self.settle()
         self._forget()
         return events
 
@@ -146,19 +197,47 @@ class Endpointer:
             self._recent.popleft()
         self._now = end
         if self._open is None and settings.hands_free and not self._held and self._evidence():
-            spoken = [(begin, stop) for begin, stop, spoke in self._recent if spoke]
-            yield self._start(_Open(at=spoken[0][0], last=spoken[-1][1], spoken=self._spoken()), settings.pre_roll_ms)
+            yield self._begin()
         elif self._open is not None and speech:
-            self._open.spoken += end - start
-            # a click in the silence after the words is not speech that goes on
-            if self._open.button or start - self._open.last < settings.window_ms * MS or self._evidence():
-                self._open.last = end
+            yield from self._goes_on(start, end)
         if self._release is not None and end >= self._release:
             yield from self._released()
         elif self._open is not None and end - self._open.at >= settings.max_speech_ms * MS:
             yield from self._end("too long")
         elif not speech and self._silent(end):  # with speech in the frame, perhaps it goes on after all
             yield from self._end("silence")
+        elif not speech and self._open is not None and self._pauses(end):
+            self._open.paused = True
+            yield Paused(at=self._open.at, last_sample_at=self._open.last)
+
+    def _begin(self) -> Started | Resumed:
+        """There is speech: a new utterance, or more of the one that ended last."""
+        spoken = [(begin, stop) for begin, stop, spoke in self._recent if spoke]
+        closed, self._closed = self._closed, None
+        room = closed is not None and spoken[-1][1] - closed.at < self._settings.max_speech_ms * MS
+        if closed is None or not room or spoken[0][0] >= self._reopen_until:
+            opened = _Open(at=spoken[0][0], last=spoken[-1][1], spoken=self._spoken())
+            return self._start(opened, self._settings.pre_roll_ms)
+        self._open = _Open(at=closed.at, last=spoken[-1][1], spoken=closed.spoken + self._spoken())
+        return Resumed(at=closed.at)
+
+    def _goes_on(self, start: int, end: int) -> Iterator[Resumed]:
+        """Speech in an open utterance."""
+        assert self._open is not None
+        self._open.spoken += end - start
+        # a click in the silence after the words is not speech that goes on
+        if self._open.button or start - self._open.last < self._settings.window_ms * MS or self._evidence():
+            self._open.last = end
+            if self._open.paused:
+                self._open.paused, self._open.complete = False, None
+                yield Resumed(at=self._open.at)
+
+    def _pauses(self, now: int) -> bool:
+        """Whether with this frame the open utterance makes a pause; a cough is not worth a guess."""
+        one = self._open
+        assert one is not None
+        enough = one.spoken >= max(1, self._settings.min_speech_ms * MS)
+        return enough and not one.paused and now - one.last >= self._settings.guess_ms * MS
 
     def _forget(self) -> None:
         """Sound up to now is no part of a later utterance."""
@@ -174,9 +253,19 @@ class Endpointer:
 
     def _silent(self, now: int) -> bool:
         """Whether an open utterance has been silent for long enough to end."""
-        return self._open is not None and not self._open.button and now - self._open.last >= self._settings.hold_ms * MS
+        return self._open is not None and not self._open.button and now - self._open.last >= self._hold(self._open)
+
+    def _hold(self, utterance: _Open) -> int:
+        """How long it is waited for more, ns."""
+        settings = self._settings
+        sure = settings.hold_ms
+        unsure = max(sure, settings.hold_unsure_ms)
+        if utterance.complete is None or OPEN < utterance.complete < COMPLETE:
+            return unsure * MS
+        return (sure if utterance.complete >= COMPLETE else max(unsure, settings.hold_open_ms)) * MS
 
     def _start(self, utterance: _Open, roll_ms: int) -> Started:
+        self._closed = None
         self._open = utterance
         utterance.at = max(utterance.at, self._free_from)
         utterance.last = max(utterance.last, utterance.at)
@@ -201,6 +290,8 @@ class Endpointer:
         if why == "released" and utterance.spoken == 0 and self._release is not None:
             last = min(self._release, until)
         self._close(until)
+        if why == "silence" and not utterance.button:
+            self._closed, self._reopen_until = utterance, until + self._settings.reopen_ms * MS
         yield Ended(at=utterance.at, last_sample_at=last, audio_until=until, why=why)
 
     def _dropped(self, why: str) -> Iterator[Event]:

@@ -1,5 +1,7 @@
 """Who has the floor in the live conversation: is the assistant answering? (Half-duplex: then speech is not for it.)"""
 
+import sys
+
 from assistant.messages import (
     LIVE,
     Interrupt,
@@ -33,8 +35,14 @@ class Floor:
         self._patience_ns = int(patience_s * 1e9)
         self._turn: Turn | None = None
         self._seen_at = 0
+        self._answered = Turn(LIVE, 0)  # the newest to which a reply sounded, or was over without a sound
 
     def fold(self, message: Message, at: int) -> None:
+        match message:
+            case Speaking(turn=turn) | ReplyEnded(turn=turn, sentences=0) if turn.conversation == LIVE:
+                self._answered = max(self._answered, turn)
+            case Interrupt(conversation=conversation, before=before) if conversation == LIVE:
+                self._answered = max(self._answered, Turn(LIVE, before - 1, sys.maxsize))
         match message:
             case TurnStarted(turn=turn) if turn.conversation == LIVE:
                 self._turn, self._seen_at = turn, at
@@ -50,6 +58,10 @@ class Floor:
     def free(self) -> None:
         """A process of the reply was started anew: whatever it was doing is over."""
         self._turn = None
+
+    def answered(self, turn: Turn) -> bool:
+        """Whether a reply to the turn (or to a newer one) sounds or has sounded, or is over, if without a sound."""
+        return turn <= self._answered
 
     def taken(self, now: int) -> bool:
         return self._turn is not None and now - self._seen_at <= self._patience_ns

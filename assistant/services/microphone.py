@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from assistant import config, soundin
 from assistant.config import Engine
 from assistant.core import endpointer
+from assistant.core.completeness import by_words
 from assistant.core.floor import WATCHED, Floor
 from assistant.hearing import Ear
 from assistant.messages import (
@@ -20,6 +21,7 @@ from assistant.messages import (
     SpeechDropped,
     Turn,
 )
+from assistant.scribe import STUCK_S, Scribe
 from assistant.service import Service, Unfit
 from assistant.soundin import SoundIn
 from assistant.wire import Received
@@ -43,34 +45,45 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     device: str = ""  # a part of its name (assistant devices lists them); "": the default one
     rate: int = 0  # Hz asked of it; 0: its own
     endpoint: endpointer.Settings = endpointer.Settings()
+    languages: tuple[str, ...] = ()  # ISO 639-1: what is recognised as another one opens no turn; empty: any
     half_duplex: bool = True  # speech during a reply is ignored; the button and the keyboard are not
 
 
 def run(service: Service, settings: Settings) -> None:
     service.listen(*WATCHED, Heartbeat)
-    service.busy("loading speech recognition", 120.0)
+    service.busy("loading speech recognition", STUCK_S)
     try:
-        recognizer = asr.load(settings.asr.engine, settings.asr.options)
         # Each stream loads a detector of its own: this one only shows that it can be.
         detector = vad.load(settings.vad.engine, settings.vad.options)
     except EngineError as error:
         raise Unfit(str(error)) from error
-    ears = Ears(service, settings, recognizer)
-    ears.open()
-    service.ready(f"{name_of(recognizer)}, {name_of(detector)}")
-    ears.say_state()
+
+    def load() -> asr.Recognizer:
+        try:
+            return asr.load(settings.asr.engine, settings.asr.options)
+        except EngineError as error:
+            raise Unfit(str(error)) from error
+
+    scribe = Scribe(load, by_words, service.wake, settings.languages)
+    ears = Ears(service, settings, scribe)
+    ears.open()  # what is said while the recognizer is still being loaded waits for it
     for received in service.messages():
         if received is not None:
             ears.take(received)
         ears.listen()
+        scribe.deliver()
+        if scribe.recognizer is not None and not service.ready_detail:
+            service.ready(f"{name_of(scribe.recognizer)}, {name_of(detector)}")
+            ears.say_state()
     ears.close()
+    scribe.close()
 
 
 class Ears:
     """All streams, and what is common to them: mute, the button, whose turn it is to speak."""
 
-    def __init__(self, service: Service, settings: Settings, recognizer: asr.Recognizer) -> None:
-        self._service, self._settings, self._recognizer = service, settings, recognizer
+    def __init__(self, service: Service, settings: Settings, scribe: Scribe) -> None:
+        self._service, self._settings, self._scribe = service, settings, scribe
         self._floor = Floor()
         self._pids: dict[str, float] = {}
         self._streams: dict[str, Ear] = {}  # in the order of their last sound
@@ -95,6 +108,10 @@ class Ears:
         """Why speech that begins now is not for the assistant; "" if it is."""
         taken = self._settings.half_duplex and self._floor.taken(self._service.clock())
         return "during a reply" if taken else ""
+
+    def answered(self, turn: Turn) -> bool:
+        """Whether a reply to the turn sounds or has sounded, or is over without a sound."""
+        return self._floor.answered(turn)
 
     # --- the device ---
 
@@ -138,6 +155,8 @@ class Ears:
 
     def well(self) -> None:
         """Recognition works: whether all of the microphone does is the device's to say."""
+        if self._scribe.recognizer is None:
+            return  # it is still starting
         if self._muted:
             self._service.be("ready", "muted")
         elif self._device is not None and self._device.lost:
@@ -162,7 +181,7 @@ class Ears:
 
     def _ear(self) -> Ear:
         detector = vad.load(self._settings.vad.engine, self._settings.vad.options)
-        return Ear(self._service, self._recognizer, detector, self._settings.endpoint, self)
+        return Ear(self._service, self._scribe, detector, self._settings.endpoint, self)
 
     def _mute(self, muted: bool) -> None:
         self._muted = muted

@@ -157,6 +157,10 @@ class Heard:
         self._partial = text
         return text
 
+    def so_far(self) -> Recognition:
+        """See the protocol: takes as long as ``finish`` does."""
+        return self.finish()
+
     def finish(self) -> Recognition:
         return self._recognizer.recognize(np.concatenate([np.zeros(0, np.int16), *self._pcm]))
 

@@ -96,6 +96,9 @@ class Heard:
         self._pcm.append(pcm.copy())
         return None
 
+    def so_far(self) -> None:
+        """See the Protocol: the server is asked once, for what was really said."""
+
     def finish(self) -> Recognition:
         """See the Protocol. Raises EngineError naming the server and the mend."""
         return self._recognizer.recognize(np.concatenate([np.zeros(0, np.int16), *self._pcm]))

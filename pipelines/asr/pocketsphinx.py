@@ -153,6 +153,10 @@ class Utterance:
                     partial = self._told = text
         return partial
 
+    def so_far(self) -> Recognition:
+        """See the protocol. Nothing is decoded again that was decoded in this pause before."""
+        return self.finish()
+
     def finish(self) -> Recognition:
         if self._level() <= _SILENCE:
             return Recognition(refused="silence")

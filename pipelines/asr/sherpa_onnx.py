@@ -112,13 +112,21 @@ class Streaming:
         self._partial = text
         return text
 
+    def so_far(self) -> Recognition:
+        """See the protocol. To the model this makes the pause half a second longer than it was."""
+        return self._brought_out(final=False)
+
     def finish(self) -> Recognition:
+        return self._brought_out(final=True)
+
+    def _brought_out(self, final: bool) -> Recognition:
         pcm = np.concatenate([np.zeros(0, np.int16), *self._pcm])
         sound = _gates.listen(pcm)
         if self._engine.silent(pcm, sound):
             return Recognition(refused="silence")
         self._stream.accept_waveform(RATE, TAIL)
-        self._stream.input_finished()
+        if final:
+            self._stream.input_finished()
         return self._engine.judged(self._decoded(), sound, self._engine.options.language)
 
     def _decoded(self) -> str:
@@ -151,6 +159,10 @@ class Whole:
             return None
         self._partial = text
         return text
+
+    def so_far(self) -> Recognition:
+        """See the protocol: takes as long as ``finish`` does."""
+        return self.finish()
 
     def finish(self) -> Recognition:
         pcm = np.concatenate([np.zeros(0, np.int16), *self._pcm])

@@ -40,26 +40,45 @@ class Utterance:
 
     def __init__(self, inner: asr.Utterance, ears: timings.Ears, slowness: float) -> None:
         self._inner, self._ears, self._slowness = inner, ears, slowness
-        self._heard_s = self._spent_s = 0.0  # of speech; of work on it, that which was waited for included
+        self._heard_s = 0.0  # of speech
+        self._spent_s = self._due_ms = 0.0  # work on it, that which was waited for included; what the board would need
+        self._known = False  # what there is was recognised, and nothing was fed since
 
     def feed(self, pcm: NDArray[np.int16]) -> str | None:
         began = time.perf_counter()
         text = self._inner.feed(pcm)
         self._heard_s += len(pcm) / RATE
+        self._known = False
         if self._ears.streaming:
-            self._spend(began, self._heard_s * self._ears.per_second_ms)
+            self._due_ms += len(pcm) / RATE * self._ears.per_second_ms
+            self._spend(began)
         return text
+
+    def so_far(self) -> Recognition | None:
+        """See the protocol: what does not stream begins from the start each time, unless it was fed nothing since."""
+        began = time.perf_counter()
+        result = self._inner.so_far()
+        if result is not None:
+            self._recognised(began)
+        return result
 
     def finish(self) -> Recognition:
         began = time.perf_counter()
         result = self._inner.finish()
-        self._spend(began, self._ears.fixed_ms + self._heard_s * self._ears.per_second_ms)
+        self._recognised(began)
         return result
 
-    def _spend(self, began: float, due_ms: float) -> None:
+    def _recognised(self, began: float) -> None:
+        if not self._known:
+            self._due_ms += self._ears.fixed_ms
+            self._due_ms += 0.0 if self._ears.streaming else self._heard_s * self._ears.per_second_ms
+        self._known = True
+        self._spend(began)
+
+    def _spend(self, began: float) -> None:
         """Until so much was spent on the utterance in all."""
         self._spent_s += time.perf_counter() - began
-        left = due_ms / 1000 * self._slowness - self._spent_s
+        left = self._due_ms / 1000 * self._slowness - self._spent_s
         if left > 0:
             time.sleep(left)
             self._spent_s += left

@@ -13,6 +13,7 @@ class Detector(Protocol):
     """Stateful: one detector a stream of audio."""
 
     frame_samples: int  # at 16 kHz; exactly this many samples a call
+    hangover_ms: int  # for so long at most it still reports speech after the last of it
 
     def speech(self, frame: NDArray[np.int16]) -> float:
         """Probability of speech in the frame, 0..1 (an engine that only decides returns 0.0 or 1.0)."""

@@ -33,6 +33,7 @@ class Engine:
     """See ``pipelines.vad.Detector``."""
 
     Options: TypeAlias = Options
+    hangover_ms = silero.Engine.hangover_ms
     extra = silero.Engine.extra
 
     def __init__(self, options: Options) -> None:

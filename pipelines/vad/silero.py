@@ -28,6 +28,7 @@ class Engine:
     """See ``pipelines.vad.Detector``."""
 
     Options: TypeAlias = Options
+    hangover_ms = 100
     extra = "faster-whisper"
 
     def __init__(self, options: Options) -> None:

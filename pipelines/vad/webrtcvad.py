@@ -25,6 +25,7 @@ class Engine:
     """See ``pipelines.vad.Detector``. ``speech`` returns 0.0 or 1.0."""
 
     Options: TypeAlias = Options
+    hangover_ms = 240
 
     def __init__(self, options: Options) -> None:
         import webrtcvad

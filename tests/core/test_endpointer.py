@@ -6,13 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from assistant.core.endpointer import MS, Dropped, Ended, Endpointer, Event, Settings, Started
+from assistant.core.endpointer import MS, Dropped, Ended, Endpointer, Event, Paused, Resumed, Settings, Started
 
 FRAME = 20  # ms
 
 # Short times, so that a row of the table stays readable: one sign is a frame of 20 ms, "#" is speech.
 QUICK = Settings(
-    start_ms=60, window_ms=100, hold_ms=120, min_speech_ms=80, max_speech_ms=400, pre_roll_ms=100, button_roll_ms=40
+    start_ms=60,
+    window_ms=100,
+    guess_ms=9_000,
+    hold_ms=120,
+    hold_unsure_ms=120,
+    hold_open_ms=120,
+    reopen_ms=0,
+    min_speech_ms=80,
+    max_speech_ms=400,
+    pre_roll_ms=100,
+    button_roll_ms=40,
 )
 
 
@@ -23,6 +33,10 @@ def told(events: list[Event]) -> list[str]:
         match event:
             case Started(at, audio_from):
                 lines.append(f"started {at // MS} from {audio_from // MS}")
+            case Paused(at, last):
+                lines.append(f"paused {at // MS} last {last // MS}")
+            case Resumed(at):
+                lines.append(f"resumed {at // MS}")
             case Ended(at, last, until, why):
                 lines.append(f"ended {at // MS} last {last // MS} until {until // MS}: {why}")
             case Dropped(at, last, why):
@@ -31,7 +45,8 @@ def told(events: list[Event]) -> list[str]:
 
 
 def heard(signs: str, settings: Settings = QUICK) -> list[str]:
-    """What comes of the frames; "p" presses and "r" releases the button, a blank is a frame that got lost."""
+    """What comes of the frames; "p" presses and "r" releases the button, a blank is a frame that got lost. A digit
+    judges how complete the words are, in tenths; "h": the one that ended was understood; "s": it is answered."""
     endpointer, events, at = Endpointer(settings), list[Event](), 0
     for sign in signs:
         match sign:
@@ -39,6 +54,13 @@ def heard(signs: str, settings: Settings = QUICK) -> list[str]:
                 events += endpointer.press(at * MS)
             case "r":
                 events += endpointer.release(at * MS)
+            case "h":
+                endpointer.heard()
+            case "s":
+                endpointer.settle()
+            case digit if digit.isdigit():
+                started = next(event.at for event in reversed(events) if isinstance(event, Started))
+                events += endpointer.judge(started, int(digit) / 10)
             case "#" | ".":
                 events += endpointer.frame(float(sign == "#"), at * MS, FRAME * MS)
         at += FRAME if sign in "#. " else 0
@@ -83,6 +105,72 @@ TABLE = [
 @pytest.mark.parametrize(("signs", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_what_comes_of_what_is_heard(signs: str, wanted: list[str]) -> None:
     assert heard(signs) == wanted
+
+
+# As QUICK, but a pause is told after 60 ms, and the hold is 120 ms, 160 or 240 ms.
+GUESSING = msgspec.structs.replace(
+    QUICK, guess_ms=60, hold_unsure_ms=160, hold_open_ms=240, reopen_ms=200, max_speech_ms=600
+)
+S, P, R = "started 0 from 0", "paused 0 last 80", "resumed 0"
+PAUSES = [
+    ("nothing is known of the words", "####" + "." * 12, [S, P, "ended 0 last 80 until 240: silence"]),
+    ("they look complete", "####...9" + "." * 9, [S, P, "ended 0 last 80 until 200: silence"]),
+    ("they are open", "####...1" + "." * 12, [S, P, "ended 0 last 80 until 320: silence"]),
+    ("undecided", "####...5" + "." * 12, [S, P, "ended 0 last 80 until 240: silence"]),
+    ("judged late, it ends at once", "####.......9..", [S, P, "ended 0 last 80 until 220: silence"]),
+    ("judged before the pause", "###9#......", [S, P]),
+    ("judged again, to go on waiting", "####...91........", [S, P]),
+    ("it goes on, and what was judged is void", "####...1.####...........",
+     [S, P, R, "paused 0 last 240", "ended 0 last 240 until 400: silence"]),
+    ("a cough is not worth a guess", ".....###..........", ["started 100 from 0", "dropped 100 last 160: too short"]),
+    ("a click in the pause", "####...9.#...", [S, P, R, "paused 0 last 180"]),
+    ("a click late in the hold is silence", "####...1..#....", [S, P]),
+    ("speech soon after the end opens it again", "####...9...h..####........",
+     [S, P, "ended 0 last 80 until 200: silence", R, "paused 0 last 320", "ended 0 last 320 until 480: silence"]),
+    ("and before it was understood", "####...9....####...9...",
+     [S, P, "ended 0 last 80 until 200: silence", R, "paused 0 last 300", "ended 0 last 300 until 420: silence"]),
+    ("later, counted from when it was understood", "####...9...." + "...h" + "......####...",
+     [S, P, "ended 0 last 80 until 200: silence", R, "paused 0 last 480"]),
+    ("too late it is another one", "####...9" + "." * 20 + "####...",
+     [S, P, "ended 0 last 80 until 200: silence", "started 540 from 440", "paused 540 last 620"]),
+    ("what is answered stays closed", "####...9...hs..####...",
+     [S, P, "ended 0 last 80 until 200: silence", "started 240 from 200", "paused 240 last 320"]),
+    ("opened again, it can be too long", "####...9..." + "#" * 20,
+     [S, P, "ended 0 last 80 until 200: silence", R, "ended 0 last 600 until 600: too long"]),
+    ("what was too long stays closed", "#" * 34 + "....",
+     [S, "ended 0 last 600 until 600: too long", "started 600 from 600", "paused 600 last 680"]),
+    ("what the button ended stays closed", "p####....r..####...",
+     [S, P, "ended 0 last 80 until 160: released", "started 200 from 160", "paused 200 last 280"]),
+    ("a press begins anew", "####...9...p####r....",
+     [S, P, "ended 0 last 80 until 200: silence", "started 200 from 200", "ended 200 last 280 until 280: released"]),
+    ("a pause while the button is down", "p####....####r..",
+     [S, P, R, "ended 0 last 240 until 240: released"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("signs", "wanted"), [row[1:] for row in PAUSES], ids=[row[0] for row in PAUSES])
+def test_what_comes_of_a_pause(signs: str, wanted: list[str]) -> None:
+    assert heard(signs, GUESSING) == wanted
+
+
+@pytest.mark.parametrize(("complete", "hold_ms"), [(1.0, 300), (0.5, 300), (0.0, 300)])
+def test_no_hold_is_shorter_than_the_sure_one(complete: float, hold_ms: int) -> None:
+    """Who asks for a long hold gets it whatever the words are."""
+    endpointer = Endpointer(Settings(hold_ms=hold_ms, hold_unsure_ms=100, hold_open_ms=200, guess_ms=40))
+    events = [event for at in range(0, 400, FRAME) for event in endpointer.frame(1.0, at * MS, FRAME * MS)]
+    for at in range(400, 800, FRAME):
+        events += endpointer.frame(0.0, at * MS, FRAME * MS)
+        events += endpointer.judge(0, complete)
+    assert told(events)[-1] == f"ended 0 last 400 until {400 + hold_ms}: silence"
+
+
+def test_another_utterance_is_not_judged() -> None:
+    endpointer = Endpointer(GUESSING)
+    for at in range(0, 200, FRAME):
+        endpointer.frame(float(at < 100), at * MS, FRAME * MS)
+    assert endpointer.judge(1, 1.0) == []
+    assert told(endpointer.judge(0, 0.9)) == []  # 100 ms of 120
+    assert told(endpointer.frame(0.0, 200 * MS, FRAME * MS)) == ["ended 0 last 100 until 220: silence"]
 
 
 def test_without_hands_free_only_the_button_opens() -> None:
@@ -137,7 +225,11 @@ settings_of_any_kind = st.builds(
     Settings,
     start_ms=st.integers(1, 150),
     window_ms=st.integers(150, 300),
+    guess_ms=st.integers(20, 400),
     hold_ms=st.integers(20, 600),
+    hold_unsure_ms=st.integers(20, 600),
+    hold_open_ms=st.integers(20, 900),
+    reopen_ms=st.integers(0, 1_000),
     min_speech_ms=st.integers(0, 300),
     max_speech_ms=st.integers(300, 2_000),
     pre_roll_ms=st.integers(0, 600),
@@ -155,7 +247,8 @@ class Listening(RuleBasedStateMachine):
         self.began = self.now
         self.started: Started | None = None
         self.taken = self.latest = 0  # end of the last utterance's audio; start of the newest utterance
-        self.held = False
+        self.held = self.paused = False
+        self.ended: Started | None = None  # and might be opened again
 
     def check(self, events: list[Event]) -> None:
         for event in events:
@@ -165,13 +258,23 @@ class Listening(RuleBasedStateMachine):
                 assert self.taken <= event.audio_from <= event.at, "no sample belongs to two"
                 assert event.audio_from >= self.now - self.settings.reach_ms * MS or self.held
                 self.started, self.latest = event, event.at
+                self.paused, self.ended = False, None
+                continue
+            if isinstance(event, Resumed):
+                assert event.at == self.latest
+                assert self.paused or self.ended is not None, "it goes on without having paused"
+                self.started, self.paused, self.ended = self.started or self.ended, False, None
                 continue
             assert self.started is not None, "nothing is open"
             assert event.at == self.started.at
+            if isinstance(event, Paused):
+                assert not self.paused, "told twice"
+                self.paused = True
+                continue
             assert event.last_sample_at >= event.at
             if isinstance(event, Ended):
                 assert event.last_sample_at <= event.audio_until <= max(self.now, event.at)
-                self.taken = event.audio_until
+                self.taken, self.ended = event.audio_until, self.started
             else:
                 self.taken = min(self.now, max(self.taken, event.last_sample_at))
             self.started = None
@@ -195,6 +298,15 @@ class Listening(RuleBasedStateMachine):
             outside = 0 if self.endpointer.open or self.taken == self.now else outside + 10
             assert outside <= self.settings.start_ms or self.held
 
+    @rule(complete=st.floats(0, 1))
+    def judge(self, complete: float) -> None:
+        self.check(self.endpointer.judge(self.latest, complete))
+
+    @rule(answered=st.booleans())
+    def understood(self, answered: bool) -> None:
+        self.endpointer.settle() if answered else self.endpointer.heard()
+        self.ended = None if answered else self.ended
+
     @rule(early=st.integers(0, 50))
     def press(self, early: int) -> None:
         self.held = True
@@ -213,7 +325,8 @@ class Listening(RuleBasedStateMachine):
     @rule()
     def silence(self) -> None:
         """A hold's silence ends whatever the button does not hold open."""
-        for _ in range(self.settings.hold_ms // 10 + 8):
+        longest = max(self.settings.hold_ms, self.settings.hold_unsure_ms, self.settings.hold_open_ms)
+        for _ in range(longest // 10 + 8):
             at, self.now = self.now, self.now + 10 * MS
             self.check(self.endpointer.frame(0.0, at, 10 * MS))
         assert self.held or not self.endpointer.open
@@ -233,11 +346,13 @@ def test_enough_speech_in_the_window_always_lies_within_an_utterance(speech: lis
     for index, spoke in enumerate(speech):
         events += endpointer.frame(float(spoke), index * FRAME * MS, FRAME * MS)
     events += endpointer.finish()
-    spans = [
-        (start.audio_from, end.audio_until if isinstance(end, Ended) else end.last_sample_at)
-        for start, end in zip(events[::2], events[1::2], strict=True)
-        if isinstance(start, Started) and not isinstance(end, Started)
-    ]
+    spans, since = list[tuple[int, int]](), 0
+    for event in events:
+        match event:
+            case Started(audio_from=since):
+                pass
+            case Ended(audio_until=until) | Dropped(last_sample_at=until):
+                spans.append((since, until))
     enough = -(-settings.start_ms // FRAME)  # frames
     for first in range(len(speech) - enough + 1):
         if all(speech[first : first + enough]):

@@ -40,6 +40,9 @@ class Parrot:
         self._samples += len(pcm)
         return f"{self._samples}"
 
+    def so_far(self) -> Recognition | None:
+        return self.finish()
+
     def finish(self) -> Recognition:
         time.sleep(self._work_s)
         return Recognition(text=f"{self._samples} samples")
@@ -93,6 +96,19 @@ def test_recognition_takes_its_time_for_every_second_of_speech(clock: Clock) -> 
     assert clock.now == 0
     assert utterance.finish().text == "48000 samples"
     assert clock.now == pytest.approx(0.5 * 3 * timings.EARS["rk3588", "pocketsphinx"].per_second_ms / 1000)
+
+
+def test_each_guess_in_a_pause_takes_its_time_and_a_confirmed_one_no_more(clock: Clock) -> None:
+    utterance = recognizer().utterance()
+    second_s = timings.EARS["rk3588", "pocketsphinx"].per_second_ms / 1000
+    utterance.feed(SECOND)
+    assert utterance.so_far() == Recognition(text="16000 samples")
+    assert clock.now == pytest.approx(second_s)
+    utterance.feed(SECOND)
+    utterance.so_far()
+    assert clock.now == pytest.approx(3 * second_s)
+    assert utterance.finish().text == "32000 samples"
+    assert clock.now == pytest.approx(3 * second_s)
 
 
 def test_a_streaming_recognizer_works_while_one_speaks(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
