@@ -5,10 +5,13 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant.core import endpointer
+from assistant.core import endpointer, overhearing
+from assistant.core.bargein import Confirmed
 from assistant.core.endpointer import Dropped, Ended, Endpointer, Event, Paused, Resumed, Started
+from assistant.core.levels import Levels
 from assistant.core.sampleclock import SampleClock
 from assistant.core.speechend import overhang
+from assistant.interrupting import Frames, Interrupting
 from assistant.messages import LIVE, AudioIn, SpeechDropped, Turn
 from assistant.saying import House, Saying, Verdict
 from assistant.scribe import Scribe
@@ -32,10 +35,14 @@ class Ear:
         scribe: Scribe,
         detector: vad.Detector,
         endpoint: endpointer.Settings,
+        over: overhearing.Settings,
         house: House,
     ) -> None:
         self._service, self._scribe, self._detector, self._house = service, scribe, detector, house
         self._endpointer = Endpointer(endpoint)
+        self._threshold = endpoint.threshold
+        self._interrupting = Interrupting(service, scribe, over, self._take_over)
+        self._over_reply = False  # what is heard now is heard while a reply is given
         self._frame_ns = self._detector.frame_samples * 1_000_000_000 // asr.RATE
         self._clock = SampleClock(self._frame_ns)
         reach_ms = max(endpoint.reach_ms, endpoint.guess_ms + detector.hangover_ms)
@@ -68,7 +75,17 @@ class Ear:
         if block.last:
             self._handle(self._endpointer.finish())
 
+    @property
+    def drowned(self) -> bool:
+        """Whether the reply is so loud in this stream that nobody who speaks over it can be told from it."""
+        return self._interrupting.too_strong
+
+    def played(self, at: int, levels: Levels) -> None:
+        """What left the speaker from ``at`` (ns) on, float64 [steps, bands], dBFS."""
+        self._interrupting.played(at, levels)
+
     def press(self, at: int) -> None:
+        self._interrupting.drop()
         self._handle(self._endpointer.press(at))
 
     def release(self, at: int) -> None:
@@ -76,6 +93,7 @@ class Ear:
 
     def drop(self, why: str) -> None:
         """Nothing comes of what was not yet understood."""
+        self._interrupting.drop()
         self._handle(self._endpointer.drop(why))
         if self._saying is not None:
             self._saying.drop(why)
@@ -88,7 +106,33 @@ class Ear:
         if self._saying is not None and (self._endpointer.open or self._endpointer.may_reopen):
             self._saying.feed(frame)
             self._loudest = max(self._loudest, rms_dbfs(frame))
-        self._handle(self._endpointer.frame(self._detector.speech(frame), at, length))
+        probability = self._detector.speech(frame)
+        self._notice_reply()
+        own = self._endpointer.open or self._endpointer.may_reopen
+        free = self._interrupting.frame(
+            at, length, frame, probability >= self._threshold, self._over_reply and not own, own, self._name
+        )
+        hers = free and not (self._over_reply and not own)  # over a reply nothing but an interruption opens
+        self._handle(self._endpointer.frame(probability if hers else 0.0, at, length))
+
+    def _notice_reply(self) -> None:
+        """Whether what is heard from here on is heard over a reply; the end of one."""
+        before, self._over_reply = self._over_reply, self._house.replying() and not self._house.ignored()
+        if before and not self._over_reply:
+            self._interrupting.over()
+        if self._ignored and self._endpointer.open and not self._house.ignored():
+            # it may have been the reply's own sound: what is said from now on is heard
+            self._handle(self._endpointer.drop(self._ignored))
+            self._ignored = ""
+
+    def _take_over(self, confirmed: Confirmed, frames: Frames) -> None:
+        """Somebody interrupts: what they said and say is an utterance as any other, and the reply is over."""
+        self._house.interrupt(confirmed.at)
+        self._over_reply = False
+        audio_from = frames[0][0] if frames else confirmed.at
+        for event in self._endpointer.take_up(confirmed.at, confirmed.last, audio_from):
+            if isinstance(event, Started):
+                self._started(event, frames)
 
     def _handle(self, events: list[Event]) -> None:
         for event in events:
@@ -106,7 +150,7 @@ class Ear:
                 case Dropped(last_sample_at=last, why=why):
                     self._dropped(why, last)
 
-    def _started(self, event: Started) -> None:
+    def _started(self, event: Started, frames: Frames | None = None) -> None:
         self._turn = Turn(LIVE, event.at)
         self._ignored, self._loudest = self._house.ignored(), -120.0
         self._saying = None
@@ -116,7 +160,7 @@ class Ear:
         self._saying = saying = Saying(
             self._service, self._scribe, self._house, self._turn, self._name, lambda what: self._judged(saying, what)
         )
-        for at, frame in list(self._recent):
+        for at, frame in list(self._recent) if frames is None else frames:
             if at + self._frame_ns > event.audio_from:
                 saying.feed(frame)
                 self._loudest = max(self._loudest, rms_dbfs(frame))

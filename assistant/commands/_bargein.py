@@ -5,7 +5,7 @@ microphone has them, faster than real time, with what they decide acting on what
 speaker process is interrupted in the middle of a reply, again and again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,8 +22,6 @@ BLOCK = RATE // 50  # samples: what the speaker plays at once
 DUCK = 10 ** (-15 / 20)
 MS = 1_000_000
 
-Words = Callable[[Any], str]  # what a recognizer makes of int16 at 16 kHz
-
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     scene: Scene
@@ -36,8 +34,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     half_duplex: bool
 
 
-def play(scene: Scene, detector: vad.Detector, words: Words, settings: Settings) -> Outcome:
-    """One scene, block by block, until it is interrupted or over."""
+def play(scene: Scene, detector: vad.Detector, words: bool, settings: Settings) -> Outcome:
+    """One scene, block by block, until it is interrupted or over. ``words``: what was said is known at a pause."""
     overhearing, meter, fader = Overhearing(settings), Meter(RATE), Fader(RATE)
     detector.reset()
     echo = _Echo(scene)
@@ -72,10 +70,10 @@ def play(scene: Scene, detector: vad.Detector, words: Words, settings: Settings)
                             ducked_before = True
                         elif duck is None:
                             duck = (done - scene.onset) * 1000 / RATE
-                    case Paused():
+                    case Paused(last=end):
                         fader.goal = 1.0
-                        begin = max(0, candidate_from * RATE // 1_000_000_000)
-                        events += overhearing.words(words(_cleaned(overhearing, heard[:done], begin, candidate_at, size)), True)
+                        theirs = words and end > _ns(scene.onset)  # else it was not the user who spoke
+                        events += overhearing.words(scene.said if theirs else "", True)
                     case Dismissed(why=reason):
                         fader.goal, why = 1.0, reason
                     case Confirmed(why=reason):
@@ -95,11 +93,6 @@ def play(scene: Scene, detector: vad.Detector, words: Words, settings: Settings)
 
 def _ns(samples: int) -> int:
     return samples * 1_000_000_000 // RATE
-
-
-def _cleaned(overhearing: Overhearing, heard: Any, begin: int, onset: int, size: int) -> Any:
-    starts = range(begin // size * size, len(heard) - size + 1, size)
-    return np.concatenate([overhearing.clean(_ns(start), heard[start : start + size], _ns(onset)) for start in starts])
 
 
 def _lost(overhearing: Overhearing, scene: Scene, audio_from: int, onset: int, size: int) -> float:
@@ -127,7 +120,8 @@ class _Echo:
             made = np.fft.irfft(np.fft.rfft(less, size) * np.fft.rfft(self._scene.response, size), size)
             end = min(len(self._echo), at + BLOCK + len(self._scene.response))
             self._echo[at:end] += made[: end - at]
-        return self._echo[at : at + BLOCK].copy()
+        heard: Wave = self._echo[at : at + BLOCK].copy()
+        return heard
 
 
 def shares(outcomes: Sequence[Outcome]) -> dict[str, Any]:

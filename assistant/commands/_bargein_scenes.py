@@ -36,8 +36,15 @@ QUESTIONS = (
     "okay but what is behind the lamp", "right and how many mugs are there", "what time is it",
     "tell me something else instead",
 )  # fmt: skip
-QUESTIONS_ZH = ("桌子上有几个杯子", "好的那个红色的球在哪里", "现在灯亮着吗", "请告诉我现在几点了", "对不起我想问别的问题")
+QUESTIONS_ZH = (
+    "桌子上有几个杯子",
+    "好的那个红色的球在哪里",
+    "现在灯亮着吗",
+    "请告诉我现在几点了",
+    "对不起我想问别的问题",
+)
 STOPS = ("stop", "wait", "hold on", "stop it")
+STOPS_ZH = ("停", "等一下", "别说了")
 BACKCHANNELS = ("okay", "yeah", "right", "mm hmm", "uh huh", "i see", "sure", "oh")
 BACKCHANNELS_ZH = ("嗯", "好", "对", "好的", "是的")
 VOICES = ("en-gb+f3", "en-us+m3", "en-gb+f5", "en-us+f2", "en-gb-scotland+m7")
@@ -107,10 +114,10 @@ def _user(label: Label, random: np.random.Generator) -> tuple[str, str, Wave]:
     if label in ("cough", "door"):
         sound = cough(random) if label == "cough" else door(random)
         return "", "", sound * gain
-    chinese = label != "stop" and random.random() < 0.3  # no recognizer is at hand for a Chinese stop word
+    chinese = random.random() < 0.3
     texts = {
         "question": QUESTIONS_ZH if chinese else QUESTIONS,
-        "stop": STOPS,
+        "stop": STOPS_ZH if chinese else STOPS,
         "backchannel": BACKCHANNELS_ZH if chinese else BACKCHANNELS,
     }[label]
     said = texts[int(random.integers(len(texts)))]
@@ -152,7 +159,9 @@ def cough(random: np.random.Generator) -> Wave:
         seconds = np.arange(length) / RATE
         spectrum = np.fft.rfft(random.standard_normal(length))
         frequencies = np.fft.rfftfreq(length, 1 / RATE)
-        throat = sum(np.exp(-(((frequencies - centre) / 350) ** 2)) for centre in (random.uniform(400, 700), 1500, 2600))
+        throat = sum(
+            np.exp(-(((frequencies - centre) / 350) ** 2)) for centre in (random.uniform(400, 700), 1500, 2600)
+        )
         burst = np.fft.irfft(spectrum * throat, length) * np.minimum(1, seconds / 0.005) * np.exp(-seconds / 0.08)
         parts += [burst / np.abs(burst).max(), np.zeros(int(random.uniform(0.08, 0.25) * RATE))]
     return np.asarray(np.concatenate(parts) * USER * 4, np.float64)

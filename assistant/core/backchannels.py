@@ -6,20 +6,22 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["nothing", "backchannel", "stop", "words"]
 
-# Said while another speaks, so that they go on. Longer ones first is not needed: the longest that fits is taken.
-BACKCHANNELS = frozenset(
+# Said while another speaks, so that they go on. The longest that fits is taken.
+_BACKCHANNELS = (
     "mm hmm|mm hm|mhm|mm|hmm|hm|m hm|uh huh|aha|ah|oh|ooh|uh|um|er|okay|ok|k|yeah|yep|yup|yes|ya|right|sure|i see"
     "|got it|of course|exactly|indeed|true|wow|cool|nice|good|great|fine|all right|alright|really|very good"
     "|嗯|嗯嗯|唔|哦|噢|喔|啊|哎|诶|呃|好|好的|好啊|好吧|行|对|对的|对对|对啊|是|是的|是啊|是吗|没错|明白|明白了|知道了"
-    "|了解|懂了|可以|当然|原来如此|这样啊|真的|真的吗|不错".split("|")
+    "|了解|懂了|可以|当然|原来如此|这样啊|真的|真的吗|不错"
 )
 # Said so that another stops, alone or with more after them.
-STOPS = frozenset(
+_STOPS = (
     "stop|wait|hold on|hang on|shut up|be quiet|quiet|silence|enough|that's enough|pause|never mind|cancel|one moment"
-    "|停|停下|停下来|停止|停一下|等|等等|等一下|等下|等一等|别说了|别讲了|不要说了|不要讲了|闭嘴|安静|够了|住口|住嘴|打住|暂停|取消".split("|")
+    "|停|停下|停下来|停止|停一下|等|等等|等一下|等下|等一等|别说了|别讲了|不要说了|不要讲了|闭嘴|安静|够了|住口|住嘴|打住|暂停"
+    "|取消"
 )
 # May stand before a stop word.
-CALLS = frozenset("hey|hey assistant|assistant|no|no no|please|but|so|and|喂|嘿|请|不|不不|不要|你|助手".split("|"))
+_CALLS = "hey|hey assistant|assistant|no|no no|please|but|so|and|喂|嘿|请|不|不不|不要|你|助手"
+BACKCHANNELS, STOPS, CALLS = (frozenset(words.split("|")) for words in (_BACKCHANNELS, _STOPS, _CALLS))
 _LONGEST = 5  # tokens of the longest of all these
 
 _TOKEN = re.compile(r"[a-z']+|[0-9]+|[㐀-䶿一-鿿]")

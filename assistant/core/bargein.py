@@ -54,6 +54,7 @@ class Confirmed(msgspec.Struct, frozen=True):
     """It is an interruption."""
 
     at: int
+    last: int  # ns: end of its speech so far
     why: Literal["speech", "stop word", "words"]
 
 
@@ -171,7 +172,7 @@ class Decider:
 
     def _confirm(self, why: Literal["speech", "stop word", "words"]) -> list[Event]:
         assert self._open is not None
-        event = Confirmed(at=self._open.at, why=why)
+        event = Confirmed(at=self._open.at, last=self._open.last, why=why)
         self.drop()
         return [event]
 

@@ -24,6 +24,7 @@ EARLIEST = -2  # a stamp may be late by a little
 RINGING = 40  # steps that a room is followed for
 # (reverberation time in s, its energy relative to the direct sound): from "dry" to "a bathroom"
 ROOMS = ((0.0, 0.0), (0.2, 0.5), (0.4, 0.5), (0.4, 2.0), (0.8, 1.0), (0.8, 3.0))
+QUIET = -70.0  # dBFS: what is played below this is the silence between two words
 LOUD_DB = 12.0  # below the loudest that was played: louder steps say how much leaks
 SURE = 0.55  # from this likeness of the envelopes on the delay is believed
 LATELY = 20  # steps that nothing is learnt from yet: until it is clear whether somebody began to speak
@@ -64,6 +65,7 @@ class EchoGuard:
         bands = len(BANDS)
         self._played = np.zeros((bands, KEPT))  # power; the column of a step is its number modulo KEPT
         self._heard = np.full((bands, KEPT), np.nan)  # dBFS
+        self._last_played = -KEPT  # the newest step in which anything was
         self._newest = 0  # number of the newest step of either
         self._floor = np.full(bands, np.inf)
         self._smooth = np.full(bands, SILENCE)
@@ -90,6 +92,8 @@ class EchoGuard:
         for number, row in enumerate(levels, first):
             if number > self._newest - KEPT:
                 self._played[:, number % KEPT] = np.where(row > SILENCE, 10 ** (row / 10), 0.0)
+                if row.max() > QUIET:
+                    self._last_played = number
 
     def heard(self, at: int, levels: Levels, hold: bool = False) -> Levels:
         """What the microphone heard from ``at`` (ns) on: float64 [steps, bands], dBFS. Gives for each step, float64
@@ -103,7 +107,7 @@ class EchoGuard:
                 continue
             self._heard[:, number % KEPT] = row
             self._follow_floor(row)
-            expected = self._expected(number)
+            expected = self._expected(number) if self._sounds(number) else np.full(len(row), SILENCE)
             allowed = np.where(expected > self._floor, self._spread, 0.0) + self._settings.margin_db
             if not hold and np.all(expected < self._ambient - 3.0):
                 self._follow_ambient(row)
@@ -152,7 +156,7 @@ class EchoGuard:
         self._ambient += np.where(row > self._ambient, pace * AMBIENT_SHARE, pace * (AMBIENT_SHARE - 1.0))
 
     def _sounds(self, number: int) -> bool:
-        return bool(self._window(self._played, number - LATEST - RINGING, LATEST + RINGING + 1).any())
+        return number - self._last_played <= LATEST + RINGING
 
     # --- learning ---
 
@@ -210,15 +214,13 @@ class EchoGuard:
         padded = np.concatenate([whole, np.zeros((len(whole), -EARLIEST))], axis=1)
         return padded[:, from_ : from_ + LOOKED]
 
-    def _fit(
-        self, heard: Levels, echo: Levels, good: NDArray[np.bool_]
-    ) -> tuple[float, Levels, Levels, int] | None:
+    def _fit(self, heard: Levels, echo: Levels, good: NDArray[np.bool_]) -> tuple[float, Levels, Levels, int] | None:
         """How badly (dB) this echo fits what was heard, and its leak and spread in each band."""
         bands = len(BANDS)
         leak, spread, misfit, count = np.zeros(bands), np.zeros(bands), np.zeros(bands), 0
         levels = 10 * np.log10(echo + 1e-12)
         for band in range(bands):
-            loud = good & (levels[band] > levels[band][good].max(initial=SILENCE) - LOUD_DB) & (levels[band] > -70)
+            loud = good & (levels[band] > levels[band][good].max(initial=SILENCE) - LOUD_DB) & (levels[band] > QUIET)
             count = max(count, int(loud.sum()))
             if loud.sum() < 10:
                 return None

@@ -36,16 +36,19 @@ class Overhearing:
         self.decider = Decider(settings.speech)
         self._meter = Meter(RATE)
         self._last = np.zeros(0, np.int16)
+        self._echoes = (0, False)  # the newest frame: when it began, and whether echo explains it
         self._explained: deque[tuple[int, int]] = deque()  # (start, end) of frames, ns
 
-    def frame(self, at: int, length: int, pcm: PCM, speech: bool, decide: bool) -> list[Event]:
-        """The next frame: start and length in ns, int16 at 16 kHz, and whether it holds speech. ``decide``: a reply
-        sounds that it may interrupt; otherwise only its echo is followed."""
+    def frame(self, at: int, length: int, pcm: PCM, speech: bool, decide: bool, hold: bool = False) -> list[Event]:
+        """The next frame: start and length in ns, int16 at 16 kHz, and whether it holds speech. ``decide``: there is a
+        reply that it may interrupt; otherwise only its echo is followed. ``hold``: the user is speaking, and nothing
+        is to be learnt."""
         self._last = np.concatenate([self._last, pcm])[-VOICE:]
-        margins = self.guard.heard(*self._meter.feed(at, pcm), hold=self.decider.open)
+        margins = self.guard.heard(*self._meter.feed(at, pcm), hold=hold or self.decider.open)
         # who has begun to speak is followed into softer sounds
         least = -RELIEF_DB if self.decider.open else 0.0
         unexplained = len(margins) > 0 and float(np.mean(margins > least)) >= 0.5
+        self._echoes = (at, self.guard.sounding(at) and not unexplained)
         if self.guard.sounding(at) and (not len(margins) or float(margins.max()) < EXPLAINED_DB):
             self._explained.append((at, at + length))
         while self._explained and self._explained[0][1] < at - REMEMBERED_NS:
@@ -68,6 +71,10 @@ class Overhearing:
             if isinstance(event, Confirmed):
                 self.guard.forget(event.at - BEFORE_NS)
 
+    def echoes(self, at: int) -> bool:
+        """Whether echo and noise explain the newest frame, which began then."""
+        return self._echoes == (at, True)
+
     def explained(self, at: int) -> bool:
         """Whether the frame that began then was nothing but echo."""
         return any(start == at for start, _ in self._explained)
@@ -76,4 +83,5 @@ class Overhearing:
         """The frame that began then as the recognizer is to hear it, if somebody began to speak at ``onset``, ns."""
         if at >= onset - BEFORE_NS // 2 or not self.explained(at):
             return pcm
-        return np.rint(pcm * QUIET).astype(np.int16)
+        soft: PCM = np.rint(pcm * QUIET).astype(np.int16)
+        return soft

@@ -4,9 +4,11 @@ import logging
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from assistant import config, soundin
 from assistant.config import Engine
-from assistant.core import endpointer
+from assistant.core import endpointer, overhearing
 from assistant.core.completeness import by_words
 from assistant.core.floor import WATCHED, Floor
 from assistant.hearing import Ear
@@ -17,6 +19,7 @@ from assistant.messages import (
     Interrupt,
     MicrophoneState,
     Mute,
+    Playback,
     PushToTalk,
     SpeechDropped,
     Turn,
@@ -31,6 +34,7 @@ from pipelines.engine import EngineError, name_of
 log = logging.getLogger(__name__)
 
 STREAMS = 8  # at once; a further one takes the place of the one that was silent the longest
+DROWNED = "the speaker is too loud in the microphone: speech does not interrupt a reply, the button does"
 OPEN_S = 3.0  # how long it is waited for; what is slower is told as lost until it is there
 
 
@@ -46,11 +50,16 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     rate: int = 0  # Hz asked of it; 0: its own
     endpoint: endpointer.Settings = endpointer.Settings()
     languages: tuple[str, ...] = ()  # ISO 639-1: what is recognised as another one opens no turn; empty: any
-    half_duplex: bool = True  # speech during a reply is ignored; the button and the keyboard are not
+    # Speech during a reply: "full" interrupts; "half" is ignored (the button, the keyboard and a wake word are not);
+    # "auto" interrupts while the reply's echo can be told from it
+    duplex: Literal["auto", "half", "full"] = "auto"
+    over_reply: overhearing.Settings = overhearing.Settings()
 
 
 def run(service: Service, settings: Settings) -> None:
     service.listen(*WATCHED, Heartbeat)
+    if settings.duplex != "half":
+        service.listen(Playback)
     service.busy("loading speech recognition", STUCK_S)
     try:
         # Each stream loads a detector of its own: this one only shows that it can be.
@@ -89,6 +98,7 @@ class Ears:
         self._streams: dict[str, Ear] = {}  # in the order of their last sound
         self._muted = service.muted
         self._device: SoundIn | None = None
+        self._drowned = ""  # why nobody can interrupt by speaking
 
     def take(self, received: Received) -> None:
         now = self._service.clock()
@@ -99,6 +109,10 @@ class Ears:
                 self._mute(muted)
             case PushToTalk() as button:
                 self._button(button)
+            case Playback(first_sample_at=at, levels=levels):
+                for ear in self._streams.values():
+                    ear.played(at, np.array(levels))
+                self._notice_echo()
             case Heartbeat(figures=figures):
                 self._notice_restart(received.stamp.sender, figures.get("pid", 0))
             case message:
@@ -106,8 +120,19 @@ class Ears:
 
     def ignored(self) -> str:
         """Why speech that begins now is not for the assistant; "" if it is."""
-        taken = self._settings.half_duplex and self._floor.taken(self._service.clock())
-        return "during a reply" if taken else ""
+        half = self._settings.duplex == "half" or bool(self._drowned)
+        return "during a reply" if half and self.replying() else ""
+
+    def replying(self) -> bool:
+        """Whether a reply is under way that speech may interrupt."""
+        return self._floor.taken(self._service.clock())
+
+    def interrupt(self, before: int) -> None:
+        """The user speaks since ``before``, ns: whatever is being answered is over."""
+        if self.replying():
+            self._service.publish(Interrupt(before=before))
+            self._floor.fold(Interrupt(before=before), before)
+            self._floor.free()
 
     def answered(self, turn: Turn) -> bool:
         """Whether a reply to the turn sounds or has sounded, or is over without a sound."""
@@ -161,8 +186,16 @@ class Ears:
             self._service.be("ready", "muted")
         elif self._device is not None and self._device.lost:
             self._service.be("degraded", self._device.lost)
+        elif self._drowned:
+            self._service.be("ready", f"{self._service.ready_detail}; {self._drowned}")
         else:
             self._service.well()
+
+    def _notice_echo(self) -> None:
+        drowned = self._settings.duplex == "auto" and any(ear.drowned for ear in self._streams.values())
+        if drowned != bool(self._drowned):
+            self._drowned = DROWNED if drowned else ""
+            self.well()
 
     # --- streams ---
 
@@ -181,7 +214,8 @@ class Ears:
 
     def _ear(self) -> Ear:
         detector = vad.load(self._settings.vad.engine, self._settings.vad.options)
-        return Ear(self._service, self._scribe, detector, self._settings.endpoint, self)
+        settings = self._settings
+        return Ear(self._service, self._scribe, detector, settings.endpoint, settings.over_reply, self)
 
     def _mute(self, muted: bool) -> None:
         self._muted = muted
@@ -203,9 +237,8 @@ class Ears:
                 why = "muted" if self._muted else self._silence(name)
                 self._service.publish(SpeechDropped(turn=Turn(LIVE, button.at), stream=name, why=why))
             return
-        if button.pressed and self._floor.taken(self._service.clock()):
-            self._service.publish(Interrupt(before=button.at))
-            self._floor.free()
+        if button.pressed:
+            self.interrupt(button.at)
         ear.press(button.at) if button.pressed else ear.release(button.at)
 
     def _silence(self, name: str) -> str:
