@@ -112,8 +112,9 @@ class Ear:
         free = self._interrupting.frame(
             at, length, frame, probability >= self._threshold, self._over_reply and not own, own, self._name
         )
-        hers = free and not (self._over_reply and not own)  # over a reply nothing but an interruption opens
-        self._handle(self._endpointer.frame(probability if hers else 0.0, at, length))
+        # Over a reply nothing but an interruption opens an utterance; what is open is not prolonged by the echo.
+        theirs = free or not self._over_reply if own else free and not self._over_reply
+        self._handle(self._endpointer.frame(probability if theirs else 0.0, at, length))
 
     def _notice_reply(self) -> None:
         """Whether what is heard from here on is heard over a reply; the end of one."""
@@ -160,7 +161,9 @@ class Ear:
         self._saying = saying = Saying(
             self._service, self._scribe, self._house, self._turn, self._name, lambda what: self._judged(saying, what)
         )
-        for at, frame in list(self._recent) if frames is None else frames:
+        if frames is None:
+            frames = [(at, self._interrupting.clean(at, frame, event.at)) for at, frame in self._recent]
+        for at, frame in frames:
             if at + self._frame_ns > event.audio_from:
                 saying.feed(frame)
                 self._loudest = max(self._loudest, rms_dbfs(frame))

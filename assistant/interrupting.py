@@ -4,6 +4,7 @@ Nothing is told of a candidate but that the speaker should play softly, until it
 its sound from the onset on is handed over, less what was the assistant's own voice.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable
 
@@ -16,6 +17,8 @@ from assistant.core.overhearing import Overhearing, Settings
 from assistant.messages import LIVE, Duck, SpeechDropped, Turn
 from assistant.scribe import Dictation, Guessed, Partial, Said, Scribe
 from assistant.service import Service
+
+log = logging.getLogger(__name__)
 
 PCM = NDArray[np.int16]
 Frames = list[tuple[int, PCM]]  # (when it begins in ns, int16 at 16 kHz)
@@ -56,10 +59,15 @@ class Interrupting:
         begins = at - self._roll_ns if self._candidate is None else self._candidate.audio_from
         while self._recent[0][0] < begins - length:
             self._recent.popleft()
-        if self._dictation is not None:
-            self._dictation.feed(pcm)
+        listening = self._candidate
         self._handle(self._over.frame(at, length, pcm, speech, decide, hold))
+        if listening is not None and listening is self._candidate and self._dictation is not None:
+            self._dictation.feed(self._over.clean(at, pcm, listening.at))
         return not self._over.echoes(at)
+
+    def clean(self, at: int, pcm: PCM, onset: int) -> PCM:
+        """The frame that began at ``at``, as the recognizer is to hear it, if somebody began to speak at ``onset``."""
+        return self._over.clean(at, pcm, onset)
 
     def over(self) -> None:
         """The reply is over by itself."""
@@ -74,6 +82,7 @@ class Interrupting:
 
     def _handle(self, events: list[Event]) -> None:
         for event in events:
+            log.debug("%s; %s", event, self._over.guard.estimate)
             match event:
                 case Candidate():
                     self._begin(event)

@@ -22,7 +22,8 @@ RELIEF_DB = 3.0
 EXPLAINED_DB = -5.0  # a frame so far below what would be somebody is echo and nothing else
 QUIET = 0.03  # gain (-30 dB) of what the echo explains
 BEFORE_NS = 200_000_000  # soft beginnings before an onset
-REMEMBERED_NS = 2_000_000_000
+FIRST_NS = 250_000_000  # after an onset in which nothing is taken away: the reply may not have gone soft yet
+REMEMBERED_NS = 4_000_000_000
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,7 +45,10 @@ class Overhearing:
         reply that it may interrupt; otherwise only its echo is followed. ``hold``: the user is speaking, and nothing
         is to be learnt."""
         self._last = np.concatenate([self._last, pcm])[-VOICE:]
-        margins = self.guard.heard(*self._meter.feed(at, pcm), hold=hold or self.decider.open)
+        first, levels = self._meter.feed(at, pcm)
+        margins = self.guard.heard(first, levels, hold=hold or self.decider.open)
+        if hold:
+            self.guard.forget(first)
         # who has begun to speak is followed into softer sounds
         least = -RELIEF_DB if self.decider.open else 0.0
         unexplained = len(margins) > 0 and float(np.mean(margins > least)) >= 0.5
@@ -81,7 +85,7 @@ class Overhearing:
 
     def clean(self, at: int, pcm: PCM, onset: int) -> PCM:
         """The frame that began then as the recognizer is to hear it, if somebody began to speak at ``onset``, ns."""
-        if at >= onset - BEFORE_NS // 2 or not self.explained(at):
+        if -BEFORE_NS // 2 <= at - onset < FIRST_NS or not self.explained(at):
             return pcm
         soft: PCM = np.rint(pcm * QUIET).astype(np.int16)
         return soft
