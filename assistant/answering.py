@@ -26,6 +26,7 @@ class Answering:
     ) -> None:
         self.turn, self.question, self.language = turn, question, language
         self.reply = Reply(first_clause)
+        self.epilogue = ""  # words of the daemon's own, to be said after the model's
         self.look_until = 0  # deadline for the picture, ns; 0 when none is awaited
         self._publish = publish
         self._events: Generator[llm.Event, None, None] | None = None
@@ -78,6 +79,8 @@ class Answering:
                 self._hand_over(self.reply.finish())
                 if not self.reply.text.strip():  # silence would leave the user waiting
                     self.say(personas.say("only_thoughts" if self._thoughts else "no_words", self.language))
+                if self.epilogue:
+                    self.say(f" {self.epilogue}")
                 return ended.reason
             case None:
                 raise EngineError("the language model stopped without an end")

@@ -10,7 +10,7 @@ from assistant.core.bargein import Confirmed
 from assistant.core.endpointer import Dropped, Ended, Endpointer, Event, Paused, Resumed, Started
 from assistant.core.levels import Levels
 from assistant.core.sampleclock import SampleClock
-from assistant.core.speechend import overhang
+from assistant.core.speechend import BELOW_DB, overhang
 from assistant.interrupting import Frames, Interrupting
 from assistant.messages import LIVE, AudioIn, SpeechDropped, Turn
 from assistant.saying import House, Saying, Verdict
@@ -24,6 +24,7 @@ PCM = NDArray[np.int16]
 MS = 1_000_000  # ns
 BLOCK = asr.RATE // 100  # samples of 10 ms: the end of speech is sought in these
 BLOCK_NS = 10 * MS
+FADE_DB = 20.0  # a second: a door that was slammed does not make what is said after it silence
 
 
 class Ear:
@@ -35,13 +36,13 @@ class Ear:
         scribe: Scribe,
         detector: vad.Detector,
         endpoint: endpointer.Settings,
-        over: overhearing.Settings,
         house: House,
+        over: overhearing.Settings | None = None,
     ) -> None:
         self._service, self._scribe, self._detector, self._house = service, scribe, detector, house
         self._endpointer = Endpointer(endpoint)
         self._threshold = endpoint.threshold
-        self._interrupting = Interrupting(service, scribe, over, self._take_over)
+        self._interrupting = Interrupting(service, scribe, over or overhearing.Settings(), self._take_over)
         self._over_reply = False  # what is heard now is heard while a reply is given
         self._frame_ns = self._detector.frame_samples * 1_000_000_000 // asr.RATE
         self._clock = SampleClock(self._frame_ns)
@@ -55,7 +56,7 @@ class Ear:
         self._name = ""
         self._ignored = ""
         self._cut = False  # the utterance is what follows one that was too long
-        self._loudest = -120.0  # dBFS of a frame of this utterance
+        self._loudest = -120.0  # dBFS of a frame of late
         self._ends: dict[int, int] = {}  # what the detector takes for the end of speech -> its end
 
     def hear(self, block: AudioIn, payload: bytes | memoryview) -> None:
@@ -105,8 +106,7 @@ class Ear:
             self._endpointer.settle()
         if self._saying is not None and (self._endpointer.open or self._endpointer.may_reopen):
             self._saying.feed(frame)
-            self._loudest = max(self._loudest, rms_dbfs(frame))
-        probability = self._detector.speech(frame)
+        probability = self._probability(frame)
         self._notice_reply()
         own = self._endpointer.open or self._endpointer.may_reopen
         free = self._interrupting.frame(
@@ -135,6 +135,12 @@ class Ear:
             if isinstance(event, Started):
                 self._started(event, frames)
 
+    def _probability(self, frame: PCM) -> float:
+        """Of speech in the frame. Where the room is quiet, one need not wait for a detector that holds on."""
+        probability, level = self._detector.speech(frame), rms_dbfs(frame)
+        self._loudest = max(level, self._loudest - FADE_DB * len(frame) / asr.RATE)
+        return 0.0 if self._endpointer.open and level < self._loudest - BELOW_DB else probability
+
     def _handle(self, events: list[Event]) -> None:
         for event in events:
             match event:
@@ -153,7 +159,7 @@ class Ear:
 
     def _started(self, event: Started, frames: Frames | None = None) -> None:
         self._turn = Turn(LIVE, event.at)
-        self._ignored, self._loudest = self._house.ignored(), -120.0
+        self._ignored = self._house.ignored()
         self._saying = None
         self._ends.clear()
         if self._ignored:
@@ -166,7 +172,6 @@ class Ear:
         for at, frame in frames:
             if at + self._frame_ns > event.audio_from:
                 saying.feed(frame)
-                self._loudest = max(self._loudest, rms_dbfs(frame))
 
     def _judged(self, saying: Saying, verdict: Verdict) -> None:
         if saying is not self._saying:

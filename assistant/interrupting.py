@@ -38,6 +38,7 @@ class Interrupting:
         self._dictation: Dictation | None = None
         self._guess = 0  # number of the newest
         self._stream = ""
+        self._soft = False  # the speaker was told to play softly
 
     @property
     def too_strong(self) -> bool:
@@ -75,8 +76,7 @@ class Interrupting:
 
     def drop(self) -> None:
         """Something else ended the reply, or took the microphone."""
-        if self._candidate is not None:
-            self._service.publish(Duck(on=False, at=self._service.clock()))
+        self._duck(False)
         self._over.decider.drop()
         self._forget()
 
@@ -87,26 +87,32 @@ class Interrupting:
                 case Candidate():
                     self._begin(event)
                 case Paused():
-                    self._service.publish(Duck(on=False, at=self._service.clock()))
+                    self._duck(False)
                     self._guess += 1
                     if self._dictation is not None:
                         self._dictation.guess(self._guess)
                 case Confirmed(at=at):
                     frames = self._clean(at)
                     self._forget()
+                    self._soft = False  # the Interrupt that follows says all
                     self._take_over(event, frames)
                 case Dismissed(at=at, last=last, why=why):
-                    self._service.publish(Duck(on=False, at=self._service.clock()))
+                    self._duck(False)
                     self._forget()
                     turn = Turn(LIVE, at)
                     self._service.publish(SpeechDropped(turn=turn, stream=self._stream, why=why, last_sample_at=last))
 
     def _begin(self, candidate: Candidate) -> None:
         self._candidate = candidate
-        self._service.publish(Duck(on=True, at=self._service.clock()))
+        self._duck(True)
         self._dictation = self._scribe.dictate(self._said)
         for _, pcm in self._clean(candidate.at):
             self._dictation.feed(pcm)
+
+    def _duck(self, on: bool) -> None:
+        if on != self._soft:
+            self._soft = on
+            self._service.publish(Duck(on=on, at=self._service.clock()))
 
     def _said(self, said: Said) -> None:
         match said:

@@ -76,6 +76,7 @@ class Heard(Message, frozen=True, kw_only=True):
     language: str = ""  # ISO 639-1, "" unknown
     last_sample_at: int
     engine_ms: float = 0.0  # recognition after the endpoint
+    cut: bool = False  # more was said than is ever listened to at once: this is its beginning
 
 
 class SpeechDropped(Message, frozen=True, kw_only=True):

@@ -69,7 +69,7 @@ class Saying:
         self._heard = asr.Recognition()  # what was told as Heard, before it went on
         self._last_sample_at = 0
         self._over_at: float | None = None  # when the endpoint was decided, s; None while it is open
-        self._finishing = self._concluded = False
+        self._finishing = self._concluded = self._cut = False
         self._partial = ""
         self._tell(SpeechStarted(turn=turn, stream=stream))
 
@@ -104,6 +104,7 @@ class Saying:
     def end(self, last_sample_at: int, why: Literal["silence", "released", "too long"]) -> None:
         """The endpoint is decided. A guess that stands is what was said: there was nothing but silence after it."""
         self._last_sample_at, self._over_at = last_sample_at, time.perf_counter()
+        self._cut = why == "too long"
         self._tell(SpeechEnded(turn=self.turn, stream=self._stream, last_sample_at=last_sample_at, why=why))
         if self._guess and self._guessed is not None:
             self._conclude(self._guessed)
@@ -186,6 +187,7 @@ class Saying:
             language=result.language,
             last_sample_at=self._last_sample_at,
             engine_ms=engine_ms,
+            cut=self._cut,
         )
         self._tell(heard)
         self._house.well()  # should recognition have failed before, it no longer does

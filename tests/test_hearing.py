@@ -23,6 +23,7 @@ from assistant.messages import (
     Guess,
     Heard,
     Hearing,
+    Interrupt,
     Message,
     SpeechDropped,
     SpeechEnded,
@@ -124,7 +125,7 @@ class Room:
     def __init__(self, service: Recorded, reader: Reader, hangover_ms: int = 0, endpoint: Settings = ENDPOINT) -> None:
         self.service, self.reader = service, reader
         self.service.told = []
-        self.busy, self.answering = "", False
+        self.busy, self.answering, self.speaking = "", False, False
         self._woken = threading.Event()
         self.scribe = Scribe(lambda: reader, by_words, self._woken.set, ("en", "zh"))
         self.ear = Ear(service, self.scribe, Loudness(hangover_ms), endpoint, self)
@@ -135,6 +136,13 @@ class Room:
 
     def answered(self, turn: Turn) -> bool:
         return self.answering
+
+    def replying(self) -> bool:
+        return self.speaking
+
+    def interrupt(self, before: int) -> None:
+        self.speaking = False
+        self.service.told.append(Interrupt(before=before))
 
     def well(self) -> None:
         self.service.be("ready")
@@ -377,6 +385,8 @@ def test_speech_that_never_ends_is_cut_and_what_follows_does_not_disturb_its_ans
         room.hear(WORDS["ball"], 100)
     room.understand()
     assert room.story == ["started 0", "ended 0: too long", "heard 0: ball"]
+    assert isinstance(heard := room.service.told[-1], Heard)
+    assert heard.cut
     room.say("table")
     room.busy = "during a reply"
     room.silence(600)
@@ -422,3 +432,19 @@ def test_the_last_sample_is_that_of_the_sound_and_not_of_the_detector(hangover_m
     heard = room.service.told[-1]
     assert isinstance(heard, Heard)
     assert heard.last_sample_at == 1_000_000_000
+
+
+def test_the_hold_is_counted_from_the_last_sound_and_not_from_the_detectors_last_word(enter: Enter) -> None:
+    room = enter(hangover_ms=200)
+    room.say(ALL)
+    room.silence(300)
+    assert room.story[-1] == f"heard 1: {ALL}"
+
+
+def test_what_is_said_after_a_bang_is_heard_though_it_is_far_less_loud(enter: Enter) -> None:
+    """A thousandth of the bang's level at most is no speech; half a second later it is again."""
+    room = enter()
+    room.hear(32_000, 100)
+    for _ in range(40):
+        room.hear(300, 100)
+    assert room.story == ["started 0"]  # and it has not ended

@@ -61,7 +61,7 @@ _MAYBE = _set(
     "well"
 )
 _ENDED_BY_MAYBE = re.compile(
-    r"^(?:what|where|who|which|how|is|are|can|could|do|does|did|turn|switch|put|come|go|look|what's|who's)\b"
+    r"^(?:what|where|who|which|how|is|are|can|could|do|does|did|turn|switch|come|go|look|what's|who's)\b"
     r".* (?:(?!is |are |was )\w+ (?:in|on|off|out|over|up|down|about)|that|this|these|those|it|you|me)$"
 )
 _ASKS = _set("what where who when why how which whose is are was were do does did can could will would should has have")
@@ -72,10 +72,17 @@ _OPENING = re.compile(
     r"|(?:i|we) (?:want|need|would like|wonder|think|mean|guess|like)(?: to)?(?: know| see| ask)?"
     r"|(?:what|how|where|when|why|who)(?: about| if| (?:is|are|was|were|do|does|did)(?: there)?)?"
     r"|(?:what|which) (?:colou?r|kind|sort|time|number|size|shape)(?: of| is| are)?"
+    r"|(?:what|how|where|when|why|who) (?:do|does|did|can|could|will|would|should) (?:you|i|we|they|he|she|it|the \w+)"
+    r"|(?:is|are|was|were|has|have|does|do|did|can|will|would|should) (?:the|my|your|his|her|our|their) \w+"
+    r"|what(?:'s| is) (?:left|right|on top|in front)|who won"
     r"|how (?:many|much|far|long|big|old|often|high|tall|wide)(?: \w+)?"
     r"|(?:is|are|was|were) (?:there|it|this|that|they|you)(?: an?| any| some)?"
     r"|(?:hey|hi|hello|okay|ok) (?:assistant|computer)"
     r"|(?:look|look at|and|compare|describe|count))$"
+)
+_DESCRIBED = re.compile(
+    r"\b(?:a|an) (?:very |small |big )?(?:red|green|blue|yellow|white|black|purple|orange|brown|gr[ea]y|small|big"
+    r"|large|little|new|old|long|short)$"
 )
 _DIGIT = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\d+)"
 _NUMBERS = re.compile(rf"(?:^|\b(?:number|code|is|dial|call|serial) ){_DIGIT}(?: {_DIGIT})*$")
@@ -116,7 +123,7 @@ def _english(words: str, asked: bool) -> float:
         (words in _WHOLE or _WHOLE_PHRASE.search(words), SURE),
         (last in _FILLER, NO),
         (_TURNED.search(words), SURE if asked else LIKELY),
-        (_NUMBERS.search(words) or _OPENING.search(words), UNLIKELY),
+        (_NUMBERS.search(words) or _OPENING.search(words) or _DESCRIBED.search(words), UNLIKELY),
         (last in _WANTS, UNDECIDED if asked else NO),
         (last in _MAYBE, LIKELY if asked or _ENDED_BY_MAYBE.search(words) else UNDECIDED),
         (asked or last in _WHOLE, SURE),

@@ -19,6 +19,7 @@ from assistant.core.levels import BANDS, MS, SILENCE, STEP_MS
 STEP_NS = STEP_MS * MS
 KEPT = 800  # steps that are remembered
 LOOKED = 300  # steps that an estimate is made of
+ENOUGH = 50  # of them must have been heard
 LATEST = 60  # steps: the longest delay
 EARLIEST = -2  # a stamp may be late by a little
 RINGING = 40  # steps that a room is followed for
@@ -165,6 +166,8 @@ class EchoGuard:
         reach = LATEST + RINGING
         played = self._window(self._played, now - LOOKED + 1 - reach, LOOKED + reach)
         good = ~np.isnan(heard[0])
+        if good.sum() < ENOUGH:
+            return
         peak = 10 * np.log10(played.max(axis=1) + 1e-12)[:, None]
         levels = np.maximum(10 * np.log10(played + 1e-12), peak - 30)
         self._find_delay(heard, levels, good, reach)

@@ -31,8 +31,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     window_ms: _Positive = 200  # … within this long opens an utterance (and later prolongs it)
     guess_ms: _Positive = 200  # silence that is a pause, in which one may guess what was said
     hold_ms: _Positive = 350  # silence that ends it where the words look complete …
-    hold_unsure_ms: _Positive = 500  # … where nothing is known of them (never shorter than hold_ms) …
-    hold_open_ms: _Positive = 900  # … and where more is to be expected (never shorter than hold_unsure_ms)
+    hold_unsure_ms: _Positive = 600  # … where nothing is known of them (never shorter than hold_ms) …
+    hold_open_ms: _Positive = 1000  # … and where more is to be expected (never shorter than hold_unsure_ms)
     reopen_ms: _Some = 1000  # speech that begins so soon after what was heard belongs to it
     min_speech_ms: _Some = 240  # less speech than this was a cough or a click: "too short"
     max_speech_ms: _Positive = 15_000  # cut here, "too long"; what follows is the next utterance

@@ -148,6 +148,10 @@ SAYINGS: dict[str, dict[Language, str]] = {
         "zh": "我还没有语言模型，回答不了问题。",
     },
     "too_long": {"en": "That is too long for me. Please ask it in fewer words.", "zh": "太长了，请说短一点。"},
+    "heard_cut": {
+        "en": "You spoke for very long; I only listened to the beginning.",
+        "zh": "你说得太长了，我只听了开头。",
+    },
     "not_understood": {"en": "I did not understand that.", "zh": "我没听懂。"},
     "still_loading": {"en": "I am still getting ready. Please wait a moment.", "zh": "我还在准备，请稍等。"},
     "microphone_muted": {"en": "The microphone is off.", "zh": "麦克风已关闭。"},

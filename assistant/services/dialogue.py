@@ -128,6 +128,8 @@ class Dialogue:
         match received.message:
             case Heard() as heard:
                 self._begin(heard.turn, heard.text, heard.last_sample_at, heard.language, spoken=True)
+                if heard.cut and self._current is not None:
+                    self._current.epilogue = personas.say("heard_cut", self._current.language)
             case Ask() as ask if ask.turn.conversation == LIVE or self._current is None:
                 self._begin(ask.turn, ask.text, ask.turn.start, camera=ask.camera)
             case Ask() as ask:

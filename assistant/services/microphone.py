@@ -215,7 +215,7 @@ class Ears:
     def _ear(self) -> Ear:
         detector = vad.load(self._settings.vad.engine, self._settings.vad.options)
         settings = self._settings
-        return Ear(self._service, self._scribe, detector, settings.endpoint, settings.over_reply, self)
+        return Ear(self._service, self._scribe, detector, settings.endpoint, self, settings.over_reply)
 
     def _mute(self, muted: bool) -> None:
         self._muted = muted

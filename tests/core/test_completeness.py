@@ -30,6 +30,7 @@ TABLE: dict[str, str] = {
         put it between | it is very | if | what's | my number is four two | five five five | one two three
         the code is 7
         I think that the | show me | what color | compare | What is on the. | please give me | and | with
+        is the lamp | what do you | is there a red | has the gauge | what is left | put it in the | does my dog
         嗯 | 那个 | 我想问 | 桌子上的杯子和 | 因为 | 请问 | 你能 | 这个杯子是 | 能不能 | 我想知道 | 把 | 红色的
         如果 | 号码是一三八 | 然后
         桌子上有没有 | 这张照片里嗯 | 球在 | 告诉我

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from assistant.bus import Bus
-from assistant.messages import Ask, Heartbeat, ReplyEnded, Turn
+from assistant.messages import LIVE, Ask, Heard, Heartbeat, ReplyEnded, Turn
 from tests import processes
+from tests.ends import until_wanted
 from tests.processes import ended, started
 
 Join = Callable[..., Bus]
@@ -138,3 +139,17 @@ def test_without_a_model_health_says_so_after_a_question_too(runtime: Path, join
         talk.ask("what is it")
         beat = talk.health(lambda beat: True)
         assert (beat.state, "no llm engine can run here" in beat.detail) == ("degraded", True)
+
+
+def test_who_spoke_for_too_long_is_answered_and_told_so(runtime: Path, join: Join, tmp_path: Path) -> None:
+    with talking(runtime, join, tmp_path) as talk:
+        (tmp_path / "script.json").write_text(json.dumps(["It is", " red."]))
+        microphone = join("microphone")
+        until_wanted(microphone, Heard)
+        for start, cut in ((1, True), (2, False)):
+            heard = Heard(turn=Turn(LIVE, start), stream="s", text="what is it", last_sample_at=start, cut=cut)
+            microphone.publish(heard)
+            reply = talk.client.wait_for(ReplyEnded, PATIENCE_S)
+            assert reply is not None
+            epilogue = " You spoke for very long; I only listened to the beginning." if cut else ""
+            assert (reply.text, reply.sentences) == (f"It is red.{epilogue}", 1 + cut)
