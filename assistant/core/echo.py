@@ -32,7 +32,7 @@ LATELY = 20  # steps that nothing is learnt from yet: until it is clear whether 
 ALONE_DB = 3.0  # one band alone must be so much louder than two
 EVERY = 10  # steps between two estimates
 WIDEST_DB, NARROWEST_DB = 10.0, 3.0  # how far an echo may lie above what is expected of it
-AMBIENT_SHARE = 0.9  # of the time the room is not louder than what is followed
+AMBIENT_SHARE = 0.8  # of the time the room is not louder than what is followed
 AMBIENT_DB = 0.1  # a step: how fast that is
 FLOOR_DB = 2.0  # the mean of a noise lies so much above the floor that is followed
 FLOOR_RISE_DB = 0.03  # a step: how fast the noise floor follows upwards (3 dB a second)
@@ -116,7 +116,7 @@ class EchoGuard:
             margins[number - first] = max(over[-2], over[-1] - ALONE_DB)
             if self._sounds(number):
                 self._due += 1
-                if self._due >= EVERY and not hold:
+                if self._due >= EVERY and not (hold and self.estimate.known):
                     self._due = 0
                     self._learn(number - LATELY)
         return margins
@@ -141,7 +141,8 @@ class EchoGuard:
             answers = np.maximum(power[:, :-1] @ answer[::-1], power[:, 1:] @ answer[::-1])
         else:  # it may be any
             answers = self._window(self._played, number - LATEST, LATEST - EARLIEST + 1).max(axis=1)
-        return np.asarray(10 * np.log10(answers + 1e-12) + self._leak, np.float64)
+        leak = self._leak if self.estimate.known else np.maximum(self._leak, 0.0)  # a guess on the safe side
+        return np.asarray(10 * np.log10(answers + 1e-12) + leak, np.float64)
 
     def _follow_floor(self, row: Levels) -> None:
         """The noise floor falls at once and rises slowly."""

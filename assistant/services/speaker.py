@@ -198,7 +198,7 @@ class Mouth:
             self._take(piece)
         if self._output is not None:
             self._listen()
-            if self._ducked_until and self._service.clock() >= self._ducked_until:
+            if self._ducked_until and (self._playout.empty or self._service.clock() >= self._ducked_until):
                 self._duck(False)
             self._fill(self._output)
             self._announce(self._output)
