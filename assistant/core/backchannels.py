@@ -20,7 +20,7 @@ _STOPS = (
     "|取消"
 )
 # May stand before a stop word.
-_CALLS = "hey|hey assistant|assistant|no|no no|please|but|so|and|喂|嘿|请|不|不不|不要|你|助手"
+_CALLS = "hey|hey assistant|assistant|no|no no|please|but|so|and|喂|嘿|请|不|不不|你|助手"
 BACKCHANNELS, STOPS, CALLS = (frozenset(words.split("|")) for words in (_BACKCHANNELS, _STOPS, _CALLS))
 _LONGEST = 5  # tokens of the longest of all these
 
@@ -41,7 +41,7 @@ def kind(text: str) -> Kind:
     rest = _without(said, BACKCHANNELS)
     if not rest:
         return "backchannel"
-    return "stop" if _begins(_without(said, BACKCHANNELS | CALLS), STOPS) else "words"
+    return "stop" if _longest(rest, STOPS) or _longest(_without(said, BACKCHANNELS | CALLS), STOPS) else "words"
 
 
 def only_stops(text: str) -> bool:
@@ -56,10 +56,6 @@ def _without(said: list[str], phrases: frozenset[str]) -> list[str]:
     while length := _longest(said[at:], phrases):
         at += length
     return said[at:]
-
-
-def _begins(said: list[str], phrases: frozenset[str]) -> bool:
-    return _longest(said, phrases) > 0
 
 
 def _longest(said: list[str], phrases: frozenset[str]) -> int:

@@ -163,8 +163,8 @@ class Decider:
     def _pause(self) -> list[Event]:
         candidate, settings = self._open, self._settings
         assert candidate is not None
-        if candidate.spoken < settings.short_ms * MS:
-            return self._dismiss("echo" if candidate.explained >= candidate.spoken else "too short")
+        if candidate.spoken < settings.short_ms * MS + min(candidate.explained, settings.bridge_ms * MS):
+            return self._dismiss("echo" if 2 * candidate.explained >= candidate.spoken else "too short")
         if candidate.voiced < min(settings.voiced_ms * MS, candidate.spoken // 3):
             return self._dismiss("noise")
         candidate.paused = True

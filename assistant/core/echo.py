@@ -21,12 +21,12 @@ KEPT = 800  # steps that are remembered
 LOOKED = 300  # steps that an estimate is made of
 ENOUGH = 50  # of them must have been heard
 LATEST = 60  # steps: the longest delay
-EARLIEST = -2  # a stamp may be late by a little
 RINGING = 40  # steps that a room is followed for
 # (reverberation time in s, its energy relative to the direct sound): from "dry" to "a bathroom"
 ROOMS = ((0.0, 0.0), (0.2, 0.5), (0.4, 0.5), (0.4, 2.0), (0.8, 1.0), (0.8, 3.0))
 QUIET = -70.0  # dBFS: what is played below this is the silence between two words
 LOUD_DB = 12.0  # below the loudest that was played: louder steps say how much leaks
+BETTER = 0.005  # in likeness: by so much another delay must be, to be believed instead
 SURE = 0.55  # from this likeness of the envelopes on the delay is believed
 LATELY = 20  # steps that nothing is learnt from yet: until it is clear whether somebody began to speak
 ALONE_DB = 3.0  # one band alone must be so much louder than two
@@ -140,7 +140,7 @@ class EchoGuard:
             # of two neighbouring steps the louder: the two clocks' steps do not begin together
             answers = np.maximum(power[:, :-1] @ answer[::-1], power[:, 1:] @ answer[::-1])
         else:  # it may be any
-            answers = self._window(self._played, number - LATEST, LATEST - EARLIEST + 1).max(axis=1)
+            answers = self._window(self._played, number - LATEST, LATEST + 2).max(axis=1)
         leak = self._leak if self.estimate.known else np.maximum(self._leak, 0.0)  # a guess on the safe side
         return np.asarray(10 * np.log10(answers + 1e-12) + leak, np.float64)
 
@@ -201,22 +201,19 @@ class EchoGuard:
         ours = np.maximum(np.where(good, heard, 0.0), floor + 3)[:, good]
         levels = np.maximum(levels + self._leak[:, None], floor + 3)
         windows = np.lib.stride_tricks.sliding_window_view(levels, LOOKED, axis=1)[:, : reach + 1, :]
-        lags = np.arange(EARLIEST, LATEST + 1)
-        offsets = np.clip(reach - lags, 0, windows.shape[1] - 1)
-        theirs = windows[:, offsets][:, :, good]
+        theirs = windows[:, reach - np.arange(LATEST + 1)][:, :, good]
         likeness = np.mean(_correlation(ours[:, None, :], theirs), axis=0)
         found = int(np.argmax(likeness))
-        held = likeness[self._delay - EARLIEST]
-        if likeness[found] > held + 0.03 or self._certain < SURE:
-            self._delay = int(lags[found])
+        held = likeness[self._delay]
+        if likeness[found] > held + BETTER or self._certain < SURE:
+            self._delay = found
             held = likeness[found]
         self._certain = float(max(0.0, held))
 
     def _answers(self, played: Levels, answer: Levels, from_: int) -> Levels:
         """What the room makes of what is played, power [bands, LOOKED]."""
         whole = np.stack([np.convolve(band, answer)[: len(band)] for band in played])
-        padded = np.concatenate([whole, np.zeros((len(whole), -EARLIEST))], axis=1)
-        return padded[:, from_ : from_ + LOOKED]
+        return whole[:, from_ : from_ + LOOKED]
 
     def _fit(self, heard: Levels, echo: Levels, good: NDArray[np.bool_]) -> tuple[float, Levels, Levels, int] | None:
         """How badly (dB) this echo fits what was heard, and its leak and spread in each band."""
