@@ -23,14 +23,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     candidate_ms: _Positive = 100  # this much speech that is no echo …
     window_ms: _Positive = 240  # … within this long makes the reply soft
-    confirm_ms: _Positive = 600  # this much of it ends the reply, if no words say that it is a backchannel
+    confirm_ms: _Positive = 660  # this much of it ends the reply, if no words say that it is a backchannel
     backchannel_ms: _Positive = 1200  # … and if they do
-    bridge_ms: Annotated[int, msgspec.Meta(ge=0)] = 100  # softer speech so soon after it counts with it
+    bridge_ms: Annotated[int, msgspec.Meta(ge=0)] = 100  # softer sound between two pieces of it counts with them
     pause_ms: _Positive = 260  # silence after which its words decide
     words_ms: _Positive = 900  # silence after which it is over, undecided
     voiced_ms: Annotated[int, msgspec.Meta(ge=0)] = 100  # less of a voice in it: a cough, a door
     short_ms: _Positive = 160  # less speech than this is not worth recognising
-    pre_roll_ms: Annotated[int, msgspec.Meta(ge=0)] = 300  # sound before its onset that belongs to it
+    pre_roll_ms: Annotated[int, msgspec.Meta(ge=0)] = 250  # sound before its onset that belongs to it
 
 
 Why: TypeAlias = Literal["backchannel", "echo", "noise", "too short", "not understood"]
@@ -105,9 +105,9 @@ class Decider:
             return self._begin() if sum(stop - at for at, stop, _ in self._recent) >= settings.candidate_ms * MS else []
         candidate = self._open
         candidate.explained += length if speech and not unexplained else 0
-        if counts or (speech and start - candidate.last < settings.bridge_ms * MS):
-            candidate.spoken += length
         if counts:
+            between = start - candidate.last
+            candidate.spoken += length + (between if between <= settings.bridge_ms * MS else 0)
             candidate.voiced += length if voiced else 0
             candidate.last, candidate.paused = end, False
             return self._judge()

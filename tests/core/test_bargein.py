@@ -56,7 +56,7 @@ TABLE = [
     ("a cough", "...xxxxxx......", ["soft 60 from -40", "on 60-180: noise"]),
     ("a long cough", "...xxxxxxxxxxxxxxxxxxxx......", ["soft 60 from -40", "on 60-460: noise"]),
     ("speech that goes on", "...##########", ["soft 60 from -40", "stop 60: speech"]),
-    ("speech with holes", "...####..####..###", ["soft 60 from -40", "stop 60: speech"]),
+    ("speech with holes", "...####..####", ["soft 60 from -40", "stop 60: speech"]),
     ("okay", "...#####....o....", ["soft 60 from -40", "paused 160", "on 60-160: backchannel"]),
     ("stop", "...#####....s", ["soft 60 from -40", "paused 160", "stop 60: stop word"]),
     ("a few words", "...#####....w", ["soft 60 from -40", "paused 160", "stop 60: words"]),
