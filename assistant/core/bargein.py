@@ -23,7 +23,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     candidate_ms: _Positive = 100  # this much speech that is no echo …
     window_ms: _Positive = 240  # … within this long makes the reply soft
-    confirm_ms: _Positive = 660  # this much of it ends the reply, if no words say that it is a backchannel
+    confirm_ms: _Positive = 620  # this much of it ends the reply, if no words say that it is a backchannel
     backchannel_ms: _Positive = 1200  # … and if they do
     bridge_ms: Annotated[int, msgspec.Meta(ge=0)] = 100  # softer sound between two pieces of it counts with them
     pause_ms: _Positive = 260  # silence after which its words decide
@@ -163,7 +163,7 @@ class Decider:
     def _pause(self) -> list[Event]:
         candidate, settings = self._open, self._settings
         assert candidate is not None
-        if candidate.spoken < settings.short_ms * MS + min(candidate.explained, settings.bridge_ms * MS):
+        if candidate.spoken < settings.short_ms * MS:
             return self._dismiss("echo" if 2 * candidate.explained >= candidate.spoken else "too short")
         if candidate.voiced < min(settings.voiced_ms * MS, candidate.spoken // 3):
             return self._dismiss("noise")

@@ -52,7 +52,7 @@ TABLE = [
     ("nothing but echo", "e" * 60, []),
     ("two frames are a click", "...##....", []),
     ("a short sound", "...###........", ["soft 60 from -40", "on 60-120: too short"]),
-    ("a short sound in the echo", "eee###eeeeeeeeeee", ["soft 60 from -40", "on 60-120: echo"]),
+    ("a short sound in the echo", "eee###eeeeeeee", ["soft 60 from -40", "on 60-120: echo"]),
     ("a cough", "...xxxxxx......", ["soft 60 from -40", "on 60-180: noise"]),
     ("a long cough", "...xxxxxxxxxxxxxxxxxxxx......", ["soft 60 from -40", "on 60-460: noise"]),
     ("speech that goes on", "...##########", ["soft 60 from -40", "stop 60: speech"]),
