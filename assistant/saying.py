@@ -21,6 +21,7 @@ from pipelines import asr
 log = logging.getLogger(__name__)
 
 PCM = NDArray[np.int16]
+ROLL = 500  # ms of sound before the decision that speech goes on, in which it may have begun
 STALE_S = 30.0  # an answer to what was said longer ago than this is of no use to anyone
 
 
@@ -66,6 +67,7 @@ class Saying:
         self._guesses = 0
         self._guessed: asr.Recognition | None = None
         self._told = False  # a Guess or a Heard of this revision
+        self._nonsense = 0  # so much of the sound, with the pause after it, was understood as nothing by itself
         self._heard = asr.Recognition()  # what was told as Heard, before it went on
         self._last_sample_at = 0
         self._over_at: float | None = None  # when the endpoint was decided, s; None while it is open
@@ -88,6 +90,8 @@ class Saying:
 
     def resume(self) -> None:
         """It goes on, perhaps after it had ended: what was guessed or heard is void."""
+        if self._guessed is not None and not self._guessed.text:
+            self._nonsense = max(0, len(self._sound) - ROLL * asr.RATE // 1000 // len(self._sound[-1]))
         self._guess, self._guessed = 0, None
         if self._finishing:
             self._dictation.drop()
@@ -167,6 +171,9 @@ class Saying:
     def _conclude(self, result: asr.Recognition) -> None:
         """It is over, and this is what was said."""
         assert self._over_at is not None
+        if not result.text and self._nonsense and not self._heard.text:
+            self._again()
+            return
         self._concluded = True
         if not result.text and self._heard.text:
             result = self._heard  # what followed was no words: the question still stands
@@ -177,6 +184,15 @@ class Saying:
         else:
             self._publish_heard(result, (time.perf_counter() - self._over_at) * 1000)
         self._judge(Verdict(heard=not why))
+
+    def _again(self) -> None:
+        """It is nothing as a whole. Perhaps someone coughed before the question: what followed may be one by itself."""
+        since, self._nonsense = self._nonsense, 0
+        self._dictation.drop()
+        self._dictation = self._scribe.dictate(self._said)
+        for pcm in self._sound[since:]:
+            self._dictation.feed(pcm)
+        self._finish()
 
     def _publish_heard(self, result: asr.Recognition, engine_ms: float) -> None:
         self._told, self._heard = True, result

@@ -50,5 +50,5 @@ def test_no_scenes_are_refused() -> None:
     with pytest.raises(Failure) as refused:
         bench.run(parser.parse_args(["bargein", "--scenes", "0"]))
     assert refused.value.code == USAGE
-    with pytest.raises(Failure, match="no such|valid|engine"):
+    with pytest.raises(Failure, match="nonsense"):
         bench.run(parser.parse_args(["bargein", "--vad", "nonsense"]))

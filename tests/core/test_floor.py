@@ -61,6 +61,34 @@ def test_a_reply_that_nothing_is_seen_of_lets_go_of_the_floor() -> None:
     assert not floor.taken(36 * SECOND)
 
 
+@pytest.mark.parametrize(
+    ("messages", "answered"),
+    [
+        ([], False),
+        ([started(), ended(2)], False),  # written, but nothing of it sounds
+        ([started(), Speaking(turn=TURN, index=0, first_sample_at=0)], True),
+        ([started(), ended(0)], True),  # over, without a sound
+        ([Speaking(turn=OLDER, index=0, first_sample_at=0)], False),
+        ([Speaking(turn=GUEST, index=0, first_sample_at=0)], False),
+        ([started(), Interrupt(before=TURN.start + 1)], True),
+        ([started(), Interrupt(before=TURN.start)], False),
+        ([started(), Interrupt(conversation="guest", before=TURN.start + 1)], False),
+    ],
+)
+def test_whether_a_turn_was_answered_after(messages: list[Message], answered: bool) -> None:
+    floor = Floor()
+    for at, message in enumerate(messages):
+        floor.fold(message, at)
+    assert floor.answered(TURN) is answered
+
+
+def test_what_the_user_went_on_with_is_not_answered_by_the_reply_to_less() -> None:
+    floor = Floor()
+    floor.fold(ended(0), 0)
+    assert floor.answered(TURN)
+    assert not floor.answered(Turn(LIVE, TURN.start, 1))
+
+
 def test_a_restarted_process_frees_the_floor() -> None:
     floor = Floor()
     floor.fold(started(), 0)

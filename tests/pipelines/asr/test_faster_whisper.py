@@ -62,6 +62,15 @@ def test_it_writes_what_it_hears(folder: Path) -> None:
     assert hear(recognizer(folder), spoken()) == Recognition(text="what do you see", language="en")
 
 
+def test_a_guess_in_a_pause_is_the_result_and_ends_nothing(folder: Path) -> None:
+    utterance = recognizer(folder).utterance()
+    assert utterance.so_far() == Recognition(refused="silence")
+    utterance.feed(spoken())
+    assert utterance.so_far() == Recognition(text="what do you see", language="en")
+    utterance.feed(spoken())
+    assert utterance.finish() == Recognition(text="what do you see", language="en")
+
+
 def test_two_utterances_may_be_open_at_once(folder: Path) -> None:
     subject = recognizer(folder)
     first, second = subject.utterance(), subject.utterance()

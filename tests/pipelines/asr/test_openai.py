@@ -80,6 +80,15 @@ def test_a_loop_cut_into_segments_is_still_a_loop() -> None:
         assert hear(server, spoken(20.0), verbose=True) == Recognition(refused="repetition")
 
 
+def test_a_server_is_not_asked_on_suspicion() -> None:
+    with serving(answer(text="What do you see?")) as server:
+        utterance = asr.load("openai", {"base_url": server.url, "model": "m"}).utterance()
+        utterance.feed(spoken())
+        assert utterance.so_far() is None
+        assert not server.requests
+        assert utterance.finish().text == "What do you see?"
+
+
 def test_silence_is_not_sent() -> None:
     with serving(answer(text="Thank you.")) as server:
         assert hear(server, np.zeros(16_000, np.int16)) == Recognition(refused="silence")

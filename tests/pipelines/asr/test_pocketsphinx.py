@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines import asr
+from pipelines.asr import pocketsphinx
 from pipelines.audio import wav
 from pipelines.engine import EngineError
 
@@ -115,6 +116,26 @@ def test_the_pause_tells_what_the_end_confirms(recognizer: asr.Recognizer) -> No
     assert heard(recognizer, pcm) == (asr.Recognition(text="is the lamp on", language="en"), ["is the lamp on"])
     silent = asr.load("pocketsphinx", {**OPTIONS, "partials": False})
     assert heard(silent, pcm) == (asr.Recognition(text="is the lamp on", language="en"), [])
+
+
+def test_a_guess_in_a_pause_is_the_result_and_decoded_once(
+    recognizer: asr.Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+    decode = pocketsphinx.Engine.decode
+
+    def counted(self: pocketsphinx.Engine, pcm: NDArray[np.int16]) -> str:
+        decoded.append(len(pcm))
+        return decode(self, pcm)
+
+    monkeypatch.setattr(pocketsphinx.Engine, "decode", counted)
+    pcm, utterance = question(SPEECH / "awb" / "is-the-lamp-on.wav"), recognizer.utterance()
+    utterance.feed(pcm[: len(pcm) - 4_800])  # 200 ms of silence
+    result = utterance.so_far()
+    assert result == asr.Recognition(text="is the lamp on", language="en")
+    utterance.feed(pcm[len(pcm) - 4_800 :])
+    assert utterance.finish() == result
+    assert len(decoded) == 1
 
 
 def test_speech_that_goes_on_after_a_pause_is_one_phrase(recognizer: asr.Recognizer) -> None:

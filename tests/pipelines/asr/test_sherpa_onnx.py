@@ -46,6 +46,18 @@ def test_it_writes_what_it_hears(model: str, text: str, language: str) -> None:
     assert hear(recognizer(model), spoken())[1] == Recognition(text=text, language=language)
 
 
+@pytest.mark.parametrize("model", ["sense-voice-en", "zipformer"])
+def test_a_guess_in_a_pause_is_the_result_and_ends_nothing(model: str) -> None:
+    subject, pcm = recognizer(model), np.concatenate([spoken(), np.zeros(8_000, np.int16)])
+    result = hear(subject, pcm)[1]
+    assert result.text
+    utterance = subject.utterance()
+    utterance.feed(pcm)
+    assert utterance.so_far() == result
+    utterance.feed(np.zeros(8_000, np.int16))
+    assert utterance.finish() == result
+
+
 def test_a_streaming_model_writes_along() -> None:
     partials, result = hear(recognizer("zipformer"), spoken())
     assert partials == sorted(partials, key=len)
