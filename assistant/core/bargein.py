@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     words_ms: _Positive = 900  # silence after which it is over, undecided
     voiced_ms: Annotated[int, msgspec.Meta(ge=0)] = 100  # less of a voice in it: a cough, a door
     short_ms: _Positive = 160  # less speech than this is not worth recognising
-    pre_roll_ms: Annotated[int, msgspec.Meta(ge=0)] = 250  # sound before its onset that belongs to it
+    pre_roll_ms: Annotated[int, msgspec.Meta(ge=0)] = 500  # sound before its onset that belongs to it
 
 
 Why: TypeAlias = Literal["backchannel", "echo", "noise", "too short", "not understood"]
