@@ -80,6 +80,7 @@ class EchoGuard:
         self._due = 0
         self._responses = [response(*room) for room in ROOMS]
         self.estimate = Estimate()
+        self.echoing = False  # an echo is to be expected in the newest step that is not lost in the room's own noise
 
     @property
     def too_strong(self) -> bool:
@@ -109,6 +110,7 @@ class EchoGuard:
             self._heard[:, number % KEPT] = row
             self._follow_floor(row)
             expected = self._expected(number) if self._sounds(number) else np.full(len(row), SILENCE)
+            self.echoing = bool(np.any(expected > self._ambient - 3.0))
             allowed = np.where(expected > self._floor, self._spread, 0.0) + self._settings.margin_db
             if not hold and np.all(expected < self._ambient - 3.0):
                 self._follow_ambient(row)

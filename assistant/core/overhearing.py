@@ -52,8 +52,8 @@ class Overhearing:
         # who has begun to speak is followed into softer sounds
         least = -RELIEF_DB if self.decider.open else 0.0
         unexplained = len(margins) > 0 and float(np.mean(margins > least)) >= 0.5
-        self._echoes = (at, self.guard.sounding(at) and not unexplained)
-        if self.guard.sounding(at) and (not len(margins) or float(margins.max()) < EXPLAINED_DB):
+        self._echoes = (at, self.guard.echoing and not unexplained)
+        if self.guard.echoing and (not len(margins) or float(margins.max()) < EXPLAINED_DB):
             self._explained.append((at, at + length))
         while self._explained and self._explained[0][1] < at - REMEMBERED_NS:
             self._explained.popleft()
