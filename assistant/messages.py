@@ -101,6 +101,14 @@ class WakeWord(Message, frozen=True, kw_only=True):
     stream: str
 
 
+class Duck(Message, frozen=True, kw_only=True):
+    """Someone may be speaking over the reply: it is played softly until that is clear. An Interrupt follows, or
+    ``on=False``; the speaker comes back up by itself when neither does."""
+
+    on: bool
+    at: int
+
+
 class MicrophoneState(Message, frozen=True, kw_only=True):
     state: Literal["live", "muted", "lost", "bus"]
     detail: str = ""
@@ -315,6 +323,15 @@ class AudioOut(Message, frozen=True, kw_only=True):
     first_sample_at: int
 
 
+class Playback(Message, frozen=True, kw_only=True):
+    """How loud what is played is, as it leaves for the ear: for whoever must tell its echo from the user. ``levels``
+    are dBFS in the bands of assistant.core.levels, one row for each step of ``step_ms``; gain and mute included."""
+
+    first_sample_at: int
+    step_ms: int = 10
+    levels: tuple[tuple[float, ...], ...]
+
+
 # --- into an inbox ------------------------------------------------------------------------------------------------
 
 
@@ -404,6 +421,7 @@ TOPICS: dict[type[Message], Topic] = {
     Heard: Topic(publishers=("microphone",)),
     SpeechDropped: Topic(publishers=("microphone",)),
     WakeWord: Topic(publishers=("microphone",)),
+    Duck: Topic(publishers=("microphone",)),
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
     Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
@@ -423,6 +441,7 @@ TOPICS: dict[type[Message], Topic] = {
     SpeakerIdle: Topic(publishers=("speaker",)),
     SpeakerState: Topic(publishers=("speaker",), resend=True),
     AudioOut: Topic(publishers=("speaker",)),
+    Playback: Topic(publishers=("speaker",)),
     Ask: Topic(inboxes=("dialogue",)),
     AudioIn: Topic(inboxes=("microphone",)),
     Picture: Topic(inboxes=("camera",)),

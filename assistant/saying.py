@@ -35,6 +35,9 @@ class House(Protocol):
     def answered(self, turn: Turn) -> bool:
         """Whether a reply to the turn sounds or has sounded, or is over without a sound."""
 
+    def replying(self) -> bool:
+        """Whether a reply is under way that speech may interrupt."""
+
     def interrupt(self, before: int) -> None:
         """The user speaks since ``before``, ns: whatever is being answered is over."""
 

@@ -23,6 +23,7 @@ from assistant.messages import (
     Guess,
     Heard,
     Hearing,
+    Interrupt,
     Message,
     SpeechDropped,
     SpeechEnded,
@@ -125,7 +126,7 @@ class Room:
     def __init__(self, service: Recorded, reader: Reader, detector: vad.Detector) -> None:
         self.service, self.reader = service, reader
         self.service.told = []
-        self.busy, self.answering = "", False
+        self.busy, self.answering, self.speaking = "", False, False
         self.interrupted: list[int] = []
         self._woken = threading.Event()
         self.scribe = Scribe(lambda: reader, by_words, self._woken.set, ("en", "zh"))
@@ -138,8 +139,14 @@ class Room:
     def answered(self, turn: Turn) -> bool:
         return self.answering
 
+    def replying(self) -> bool:
+        return self.speaking
+
     def interrupt(self, before: int) -> None:
         self.interrupted.append(before)
+        if self.speaking:
+            self.speaking = False
+            self.service.told.append(Interrupt(before=before))
 
     def well(self) -> None:
         self.service.be("ready")

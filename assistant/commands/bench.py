@@ -6,7 +6,8 @@ alone and beside two busy processes. It takes some minutes, 2 GB of disk and of 
 spoils it. ``rkllm``: what our side of a Rockchip board's NPU costs, on a simulated board. ``model``:
 how fast the profile's own models are here, beside what others published. ``wakeword``: how often a wake word engine
 hears its phrase, in several levels of noise, how often it only believes so in an hour of speech, and whether the first
-word after it is lost; all of it is synthetic, and it takes ten minutes or so.
+word after it is lost; all of it is synthetic, and it takes ten minutes or so. ``bargein``: speaking over a reply, in
+made-up rooms and noises, and how soon a real speaker is silent.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 from typing import Any
 
 from assistant.commands import OK, USAGE, Failure, _settings
+from pipelines.engine import EngineError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--published", default="", metavar="NAME", help="model: the manifest's entry to compare with")
     parser.add_argument("--minutes", type=float, default=60.0, help="wakeword: of speech without it (default 60)")
+    parser.add_argument("--scenes", type=int, default=320, help="bargein: how many, of all kinds (default 320)")
+    parser.add_argument("--vad", default="auto", metavar="ENGINE", help="bargein: the detector of speech")
     parser.add_argument("--phrase", action="append", metavar="TEXT", help="wakeword: another phrase (may be repeated)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
 
@@ -73,7 +77,6 @@ def model(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 def wakeword(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from assistant.commands import _wake
-    from pipelines.engine import EngineError
 
     if asked.minutes < 0:
         raise Failure("--minutes is a number of minutes, or 0 for none", USAGE)
@@ -88,7 +91,26 @@ def wakeword(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     return figures, rows({**figures, "phrases": ", ".join(phrases)}, "")
 
 
-MEASURES = {"overhead": overhead, "cpu": cpu, "rkllm": rkllm, "model": model, "wakeword": wakeword}
+def bargein(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.commands import _bargein
+
+    if asked.scenes < 1:
+        raise Failure("--scenes is a number of scenes, at least 1", USAGE)
+    try:
+        figures = _bargein.measure(asked.scenes, asked.vad, max(1, asked.turns // 4), say)
+    except EngineError as error:
+        raise Failure(str(error), USAGE) from error
+    return figures, rows(figures, "")
+
+
+MEASURES = {
+    "overhead": overhead,
+    "cpu": cpu,
+    "rkllm": rkllm,
+    "model": model,
+    "wakeword": wakeword,
+    "bargein": bargein,
+}
 
 
 def say(text: str) -> None:

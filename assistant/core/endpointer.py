@@ -187,6 +187,15 @@ class Endpointer:
         self._open.complete = complete
         return list(self._end("silence")) if self._silent(self._now) else []
 
+    def take_up(self, at: int, last: int, audio_from: int) -> list[Event]:
+        """An utterance that was noticed elsewhere (over a reply) is open since ``at``, and spoke last at ``last``, ns;
+        nothing of it is too short. Its audio begins at ``audio_from`` or where the one before ended."""
+        if self._open is not None:
+            return []
+        spoken = max(last - at, self._settings.min_speech_ms * MS)
+        started = self._start(_Open(at=at, last=last, spoken=spoken), 0)
+        return [Started(at=started.at, audio_from=max(audio_from, self._free_from))]
+
     @property
     def may_reopen(self) -> bool:
         """Whether speech that began now would belong to the utterance that ended last."""

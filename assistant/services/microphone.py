@@ -4,9 +4,11 @@ import logging
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from assistant import config, soundin
 from assistant.config import Engine
-from assistant.core import endpointer
+from assistant.core import endpointer, overhearing
 from assistant.core.attention import Mode
 from assistant.core.attention import Settings as Attention
 from assistant.core.button import Settings as Contacts
@@ -21,6 +23,7 @@ from assistant.messages import (
     Message,
     MicrophoneState,
     Mute,
+    Playback,
     PushToTalk,
     ReplyEnded,
     SpeakerIdle,
@@ -39,6 +42,7 @@ from pipelines.engine import EngineError, name_of
 log = logging.getLogger(__name__)
 
 STREAMS = 8  # at once; a further one takes the place of the one that was silent the longest
+DROWNED = "the speaker is too loud in the microphone: speech does not interrupt a reply, the button does"
 OPEN_S = 3.0  # how long it is waited for; what is slower is told as lost until it is there
 
 
@@ -59,11 +63,16 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     wakeword: Engine = Engine("auto")  # used in the mode "wakeword" alone
     button: Engine = Engine("none")
     contacts: Contacts = Contacts()  # of that button: how long they bounce, and how long is too long
-    half_duplex: bool = True  # speech during a reply is ignored; the button and the keyboard are not
+    # Speech during a reply: "full" interrupts; "half" is ignored (the button, the keyboard and a wake word are not);
+    # "auto" interrupts while the reply's echo can be told from it
+    duplex: Literal["auto", "half", "full"] = "auto"
+    over_reply: overhearing.Settings = overhearing.Settings()
 
 
 def run(service: Service, settings: Settings) -> None:
     service.listen(*WATCHED, Heartbeat)
+    if settings.duplex != "half":
+        service.listen(Playback)
     service.busy("loading speech recognition", STUCK_S)
     try:
         # Each stream loads a detector of its own: this one only shows that it can be.
@@ -113,6 +122,7 @@ class Ears:
         self._reply = ReplyEnded(turn=Turn(LIVE, 0), reason="stop", text="", sentences=0)  # the newest
         if settings.button.engine != "none":
             self._presses = Presses(settings.button.engine, settings.button.options, settings.contacts, service.wake)
+        self._drowned = ""  # why nobody can interrupt by speaking
 
     def take(self, received: Received) -> None:
         now = self._service.clock()
@@ -123,6 +133,10 @@ class Ears:
                 self._mute(muted)
             case PushToTalk() as press:
                 self._button(press)
+            case Playback(first_sample_at=at, levels=levels):
+                for ear in self._streams.values():
+                    ear.played(at, np.array(levels))
+                self._notice_echo()
             case Heartbeat(figures=figures):
                 self._notice_restart(received.stamp.sender, figures.get("pid", 0))
             case message:
@@ -131,13 +145,18 @@ class Ears:
 
     def ignored(self) -> str:
         """Why speech that begins now is not for the assistant; "" if it is."""
-        taken = self._settings.half_duplex and self._floor.taken(self._service.clock())
-        return "during a reply" if taken else ""
+        half = self._settings.duplex == "half" or bool(self._drowned)
+        return "during a reply" if half and self.replying() else ""
+
+    def replying(self) -> bool:
+        """Whether a reply is under way that speech may interrupt."""
+        return self._floor.taken(self._service.clock())
 
     def interrupt(self, before: int) -> None:
         """The user speaks since ``before``, ns: whatever is being answered is over."""
-        if self._floor.taken(self._service.clock()):
+        if self.replying():
             self._service.publish(Interrupt(before=before))
+            self._floor.fold(Interrupt(before=before), before)
             self._floor.free()
 
     def _follow(self, message: Message, now: int) -> None:
@@ -220,8 +239,16 @@ class Ears:
             self._service.be("degraded", self._device.lost)
         elif self._button_lost:
             self._service.be("degraded", self._button_lost)
+        elif self._drowned:
+            self._service.be("ready", f"{self._service.ready_detail}; {self._drowned}")
         else:
             self._service.well()
+
+    def _notice_echo(self) -> None:
+        drowned = self._settings.duplex == "auto" and any(ear.drowned for ear in self._streams.values())
+        if drowned != bool(self._drowned):
+            self._drowned = DROWNED if drowned else ""
+            self.well()
 
     # --- streams ---
 
@@ -243,7 +270,7 @@ class Ears:
         settings = self._settings
         spotter, self._spotter = self._spotter or _spotter(settings), None
         waking = Waking(settings.mode, settings.attention, spotter)
-        return Ear(self._service, self._scribe, detector, settings.endpoint, self, waking)
+        return Ear(self._service, self._scribe, detector, settings.endpoint, self, waking, settings.over_reply)
 
     def _mute(self, muted: bool) -> None:
         self._muted = muted

@@ -88,6 +88,16 @@ def test_commands_are_answered_without_picture_and_model() -> None:
             assert timings["first_audio"] < 2 * parts
 
 
+def test_what_is_said_over_a_reply_lets_it_go_on_or_ends_it() -> None:
+    code, lines, said = replay(SCENARIOS / "over-a-reply.toml")
+    assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
+    assert code == 0, said
+    became = {line["step"]: line["finish_reason"] for line in lines}
+    assert became == {1: "stop", 2: "stop", 3: None, 4: "interrupted", 5: "command", 6: "interrupted", 7: "stop"}
+    cut = next(line for line in lines if line["step"] == 6)
+    assert len(cut["spoken"]) < len(cut["answer"])
+
+
 def test_an_expectation_that_does_not_hold_is_told(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_text('[[steps]]\nask = "is the lamp on"\nexpect = "perhaps"\n')
