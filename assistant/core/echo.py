@@ -26,6 +26,7 @@ RINGING = 40  # steps that a room is followed for
 ROOMS = ((0.0, 0.0), (0.2, 0.5), (0.4, 0.5), (0.4, 2.0), (0.8, 1.0), (0.8, 3.0))
 QUIET = -70.0  # dBFS: what is played below this is the silence between two words
 LOUD_DB = 12.0  # below the loudest that was played: louder steps say how much leaks
+QUITE_SURE = 0.8  # … and half as much need have been heard
 BETTER = 0.005  # in likeness: by so much another delay must be, to be believed instead
 SURE = 0.55  # from this likeness of the envelopes on the delay is believed
 LATELY = 20  # steps that nothing is learnt from yet: until it is clear whether somebody began to speak
@@ -188,7 +189,7 @@ class EchoGuard:
         power = 10 ** (self._leak[:, None] / 10) * total
         ratio = float(power.sum() / max(1e-12, played[:, reach - self._delay :].sum()))
         self.estimate = Estimate(
-            known=self._loud >= self._settings.known_ms // STEP_MS,
+            known=self._loud * (2 if self._certain >= QUITE_SURE else 1) >= self._settings.known_ms // STEP_MS,
             delay_ms=self._delay * STEP_MS,
             certain=self._certain,
             leak_db=10 * float(np.log10(max(1e-12, ratio))),

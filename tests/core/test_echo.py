@@ -39,12 +39,12 @@ def microphone(
     return 10 * np.log10(heard + (0 if user is None else 10 ** (user / 10)))
 
 
-def listen(guard: EchoGuard, played: Levels, heard: Levels, first: int = 1000) -> Levels:
-    """Two steps at a time, as they come; the margins."""
+def listen(guard: EchoGuard, played: Levels, heard: Levels, first: int = 1000, hold_from: int = 1 << 30) -> Levels:
+    """Two steps at a time, as they come, and from ``hold_from`` on somebody may be speaking; the margins."""
     margins = []
     for at in range(0, len(played), 2):
         guard.played((first + at) * STEP_NS, played[at : at + 2])
-        margins.append(guard.heard((first + at) * STEP_NS, heard[at : at + 2]))
+        margins.append(guard.heard((first + at) * STEP_NS, heard[at : at + 2], hold=at >= hold_from))
     return np.concatenate(margins)
 
 
@@ -71,7 +71,7 @@ def test_who_is_louder_than_the_echo_is_let_through(delay: int, leak: float, see
     user[550:650] = syllables(100, random) + 4
     guard = EchoGuard(Settings())
     played[550:] -= 15.0  # the reply has been made soft
-    margins = listen(guard, played, microphone(played, delay, leak, random, user=user))
+    margins = listen(guard, played, microphone(played, delay, leak, random, user=user), hold_from=560)
     speaks = user[550:650].max(axis=1) > -24
     assert np.mean(margins[550:650][speaks] > 0) > 0.7
 
