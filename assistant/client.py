@@ -216,7 +216,7 @@ class Client:
 def _of(message: Message, turn: Turn) -> bool:
     """Does a message belong to a turn, whatever its revision?"""
     named: Turn | None = getattr(message, "turn", None)
-    return named is not None and (named.conversation, named.start) == (turn.conversation, turn.start)
+    return named is not None and named.same(turn)
 
 
 def _is_another(received: Received, service: str, pid: int) -> bool:

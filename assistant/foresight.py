@@ -75,7 +75,7 @@ class Foresight:
         return self._run.progress_at if self._run is not None else 0
 
     def of(self, turn: Turn) -> bool:
-        return self.turn is not None and (self.turn.conversation, self.turn.start) == (turn.conversation, turn.start)
+        return self.turn is not None and self.turn.same(turn)
 
     # --- the speech ---
 
@@ -149,12 +149,13 @@ class Foresight:
 
     def _compute(self, turn: Turn) -> None:
         able, shown = self._model.capabilities.ahead, self.picture.identity if self.picture is not None else ""
-        prompt = self._prompt(turn, "", self.picture)
-        pictures = any(isinstance(part, llm.Picture) for message in prompt for part in message.content)
-        if able == "nothing" or (pictures and able == "text") or not self.affordable:
+        if able == "nothing" or not self.affordable:
             return
         if self._computed_ms and shown == self._shown:
             return  # the speech went on after a pause
+        prompt = self._prompt(turn, "", self.picture)
+        if able == "text" and any(isinstance(part, llm.Picture) for message in prompt for part in message.content):
+            return
         spoken_ms = (self._service.clock() - turn.start) / 1e6
         left = ahead.left_ms(spoken_ms, self._speech_ms.value)
         takes = self._model.count(prompt) * self._token_ms.value

@@ -22,6 +22,10 @@ class Turn(msgspec.Struct, frozen=True, order=True):
     start: int
     revision: int = 0
 
+    def same(self, other: "Turn") -> bool:
+        """Is that one a revision of this one, or this of that?"""
+        return (self.conversation, self.start) == (other.conversation, other.start)
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all messages."""
@@ -86,6 +90,23 @@ class SpeechDropped(Message, frozen=True, kw_only=True):
     stream: str
     why: str
     last_sample_at: int = 0
+
+
+class WakeWord(Message, frozen=True, kw_only=True):
+    """The assistant was called. What begins here opens a turn, and what it is answering is interrupted."""
+
+    phrase: str
+    at: int  # the end of the phrase
+    score: float  # how sure the engine is, 0..1
+    stream: str
+
+
+class Duck(Message, frozen=True, kw_only=True):
+    """Someone may be speaking over the reply: it is played softly until that is clear. An Interrupt follows, or
+    ``on=False``; the speaker comes back up by itself when neither does."""
+
+    on: bool
+    at: int
 
 
 class MicrophoneState(Message, frozen=True, kw_only=True):
@@ -302,6 +323,15 @@ class AudioOut(Message, frozen=True, kw_only=True):
     first_sample_at: int
 
 
+class Playback(Message, frozen=True, kw_only=True):
+    """How loud what is played is, as it leaves for the ear: for whoever must tell its echo from the user. ``levels``
+    are dBFS in the bands of assistant.core.levels, one row for each step of ``step_ms``; gain and mute included."""
+
+    first_sample_at: int
+    step_ms: int = 10
+    levels: tuple[tuple[float, ...], ...]
+
+
 # --- into an inbox ------------------------------------------------------------------------------------------------
 
 
@@ -390,6 +420,8 @@ TOPICS: dict[type[Message], Topic] = {
     Guess: Topic(publishers=("microphone",)),
     Heard: Topic(publishers=("microphone",)),
     SpeechDropped: Topic(publishers=("microphone",)),
+    WakeWord: Topic(publishers=("microphone",)),
+    Duck: Topic(publishers=("microphone",)),
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
     Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
@@ -409,10 +441,11 @@ TOPICS: dict[type[Message], Topic] = {
     SpeakerIdle: Topic(publishers=("speaker",)),
     SpeakerState: Topic(publishers=("speaker",), resend=True),
     AudioOut: Topic(publishers=("speaker",)),
+    Playback: Topic(publishers=("speaker",)),
     Ask: Topic(inboxes=("dialogue",)),
     AudioIn: Topic(inboxes=("microphone",)),
     Picture: Topic(inboxes=("camera",)),
-    PushToTalk: Topic(inboxes=("microphone",)),
+    PushToTalk: Topic(publishers=("microphone",), inboxes=("microphone",)),  # published: of a button of its own
     Interrupt: Topic(publishers=("microphone", "dialogue"), inboxes=("speaker", "dialogue")),
     Clear: Topic(inboxes=("dialogue",)),
     Mute: Topic(publishers=("dialogue",), inboxes=("microphone", "camera", "speaker")),

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import numpy as np
 from msgspec import UNSET
 
 from assistant.client import Client
@@ -113,11 +114,19 @@ class Player:
         for claim in self._claims:
             if claim.note(message, sent_at, STREAM):
                 break
+        if isinstance(message, AudioOut) and self._scenario.echo_db is not None:
+            self._echo(message, received.payload, self._scenario.echo_db)
         samples = len(received.payload) // 2 if isinstance(message, AudioOut) else 0
         done = self._ledger.fold(message, sent_at, samples) + self._ledger.expire(sent_at, self._patience_s())
         for record in done:
             for claim in self._claims:
                 claim.complete(record)
+
+    def _echo(self, played: AudioOut, payload: bytes | memoryview, echo_db: float) -> None:
+        """The microphone stands in the room in which the reply is heard."""
+        pcm = resample.convert(np.frombuffer(payload, np.int16), played.rate, self._rate)
+        softer = np.rint(pcm * 10 ** (echo_db / 20)).astype(np.int16)
+        self._microphone.mix(played.first_sample_at + self._scenario.echo_ms * 1_000_000, softer)
 
     def _notice_restart(self, service: str, pid: float) -> None:
         if self._pids.setdefault(service, pid) != pid:

@@ -35,6 +35,12 @@ class House(Protocol):
     def answered(self, turn: Turn) -> bool:
         """Whether a reply to the turn sounds or has sounded, or is over without a sound."""
 
+    def replying(self) -> bool:
+        """Whether a reply is under way that speech may interrupt."""
+
+    def interrupt(self, before: int) -> None:
+        """The user speaks since ``before``, ns: whatever is being answered is over."""
+
     def well(self) -> None:
         """Recognition works."""
 
@@ -50,9 +56,18 @@ class Saying:
     """One utterance, from its onset until nothing can follow it any more."""
 
     def __init__(
-        self, service: Service, scribe: Scribe, house: House, turn: Turn, stream: str, judge: Callable[[Verdict], None]
+        self,
+        service: Service,
+        scribe: Scribe,
+        house: House,
+        turn: Turn,
+        stream: str,
+        judge: Callable[[Verdict], None],
+        read: Callable[[asr.Recognition], asr.Recognition] = lambda result: result,
     ) -> None:
-        """``judge`` is called whenever there is something for the endpointer."""
+        """``judge`` is called whenever there is something for the endpointer; ``read`` says what of a recognition is
+        meant for the assistant."""
+        self._read = read
         self.turn, self._stream = turn, stream
         self._service, self._scribe, self._house, self._judge = service, scribe, house, judge
         self._dictation = scribe.dictate(self._said)
@@ -128,22 +143,23 @@ class Saying:
             case Guessed(number=number) if number == self._guess and not self._concluded:
                 self._take(said)
             case Final(result=result):
-                self._conclude(result)
+                self._conclude(self._read(result))
             case Failed(error=error):
                 log.error("recognition failed: %s", error, extra=of(self.turn))
                 self._service.be("degraded", error)
 
     def _take(self, guess: Guessed) -> None:
-        self._guessed = guess.result
-        if guess.result is None:
+        result = None if guess.result is None else self._read(guess.result)
+        self._guessed = result
+        if result is None:
             self._guess = 0
             if self._over_at is not None:
                 self._finish()
         elif self._over_at is not None:
-            self._conclude(guess.result)
+            self._conclude(result)
         else:
-            if guess.result.text:
-                self._publish_guess(guess.result, guess.complete)
+            if result.text:
+                self._publish_guess(result, guess.complete)
             self._judge(Verdict(complete=guess.complete))
 
     def _publish_guess(self, result: asr.Recognition, complete: float) -> None:

@@ -54,6 +54,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     steps: list[Step]
     profile: str = ""
     language: str = ""  # ISO 639-1: what is spoken, where not the profile's language
+    echo_db: Annotated[float, msgspec.Meta(le=0)] | None = None  # the microphone hears what is played, so much softer …
+    echo_ms: Milliseconds = 120  # … and so much later
     settings: dict[str, Any] = {}  # like --set: {"dialogue.history" = "none"}, or tables
 
     def sets(self) -> list[str]:

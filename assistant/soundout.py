@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from assistant.core import loudness
 from assistant.service import Service
 from pipelines.audio.departures import SECOND, Departures
+from pipelines.audio.fader import Fader
 from pipelines.audio.keeper import Keeper
 from pipelines.audio.playback import Playback
 
@@ -35,8 +36,8 @@ class Output(Protocol):
     def room(self) -> int:
         """Samples that may be put now."""
 
-    def put(self, pcm: PCM) -> None:
-        """Sound this after what was put before."""
+    def put(self, pcm: PCM) -> PCM:
+        """Sound this after what was put before; gives it as it will sound, as far as that is known now."""
 
     def drain(self) -> None:
         """Nothing follows for now."""
@@ -47,8 +48,14 @@ class Output(Protocol):
     def leaves_at(self, position: int) -> int | None:
         """When the sample at this position leaves, ns; None while that is not known."""
 
+    def fade(self, gain: float) -> None:
+        """Play with this gain (amplitude) from the next block on, in a short ramp."""
+
+    def sounding(self) -> list[tuple[int, int, PCM]]:
+        """What was given to the ear since the last call, gain included: (first sample's time in ns, Hz, samples)."""
+
     def stop(self) -> None:
-        """Fall silent: nothing that has not left is heard."""
+        """Fall silent: nothing that has not left is heard. What is put next sounds with the gain asked last at once."""
 
 
 class BusOutput:
@@ -58,6 +65,8 @@ class BusOutput:
         """``block``: samples."""
         self._rate, self._block, self._clock = rate, block, clock
         self._departures = Departures(rate)
+        self._fader = Fader(rate)
+        self._sounding: list[tuple[int, int, PCM]] = []
         self._due = 0  # when the next block begins, ns
         self._drained = True
 
@@ -69,12 +78,15 @@ class BusOutput:
         """Seconds until there is room."""
         return max(0.0, (self._due - self._clock()) / SECOND)
 
-    def put(self, pcm: PCM) -> None:
+    def put(self, pcm: PCM) -> PCM:
         if self._drained:
             self._due = max(self._due, self._clock())
         self._drained = False
+        pcm = self._fader.apply(pcm)
+        self._sounding.append((self._due, self._rate, pcm))
         self._departures.add(len(pcm), self._due)
         self._due += len(pcm) * SECOND // self._rate
+        return pcm
 
     def drain(self) -> None:
         self._drained = True
@@ -85,8 +97,17 @@ class BusOutput:
     def leaves_at(self, position: int) -> int | None:
         return self._departures.leaves_at(position)
 
+    def fade(self, gain: float) -> None:
+        self._fader.goal = gain
+
+    def sounding(self) -> list[tuple[int, int, PCM]]:
+        sounding, self._sounding = self._sounding, []
+        return sounding
+
     def stop(self) -> None:
         self._departures.clear()
+        self._sounding.clear()
+        self._fader.gain = self._fader.goal
         self._due, self._drained = 0, True
 
 

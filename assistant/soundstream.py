@@ -42,6 +42,11 @@ class SoundStream:
         self._sounds.append((first, pcm))
         return self.time(first), self.time(first + len(pcm))
 
+    def mix(self, at: int, pcm: NDArray[np.int16]) -> None:
+        """Let a sound be heard that begins at ``at``, ns; of what was sent already it is too late for."""
+        first = max(0, (at - self._began) * self.rate // 1_000_000_000)
+        self._sounds.append((first, pcm))
+
     def pump(self, bus: Bus) -> None:
         """Send the blocks that are due."""
         while self.wait_s() == 0.0:

@@ -25,6 +25,8 @@ from assistant.service import EXIT_CONFIG, MUTED, ORPHAN_S, RESOLVED, SUPERVISOR
 
 log = logging.getLogger(__name__)
 
+# All load at the same time. What answers a typed question goes first, then what hears one, last what sees.
+START_ORDER = ("dialogue", "speaker", "microphone", "camera", "vision")
 # Ears and eyes first, so that nothing new begins; the mouth last, so that it can finish its last block.
 STOP_ORDER = ("microphone", "camera", "dialogue", "vision", "speaker")
 
@@ -90,7 +92,10 @@ class Supervisor:
 
     def _watch_over(self) -> None:
         began, told = time.monotonic(), "ready in {:.1f} s"
-        for name in self._settings.services:
+        services = self._settings.services
+        for name in sorted(
+            services, key=lambda name: START_ORDER.index(name) if name in START_ORDER else len(services)
+        ):
             self._start(name)
         while not self._stopping:
             was_ready = len(self._ready) == len(self._settings.services)

@@ -24,6 +24,7 @@ from assistant.messages import (
     Guess,
     Heard,
     Hearing,
+    Interrupt,
     Message,
     SpeechDropped,
     SpeechEnded,
@@ -125,10 +126,13 @@ class Recorded(Service):
 class Room:
     """A microphone's stream, and the house around it."""
 
-    def __init__(self, service: Recorded, reader: Reader, detector: vad.Detector, endpoint: Settings) -> None:
+    def __init__(
+        self, service: Recorded, reader: Reader, detector: vad.Detector, endpoint: Settings = ENDPOINT
+    ) -> None:
         self.service, self.reader = service, reader
         self.service.told = []
-        self.busy, self.answering = "", False
+        self.busy, self.answering, self.speaking = "", False, False
+        self.interrupted: list[int] = []
         self._woken = threading.Event()
         self.scribe = Scribe(lambda: reader, by_words, self._woken.set, ("en", "zh"))
         self.ear = Ear(service, self.scribe, detector, endpoint, self)
@@ -139,6 +143,15 @@ class Room:
 
     def answered(self, turn: Turn) -> bool:
         return self.answering
+
+    def replying(self) -> bool:
+        return self.speaking
+
+    def interrupt(self, before: int) -> None:
+        self.interrupted.append(before)
+        if self.speaking:
+            self.speaking = False
+            self.service.told.append(Interrupt(before=before))
 
     def well(self) -> None:
         self.service.be("ready")

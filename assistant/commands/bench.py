@@ -4,10 +4,13 @@
 downloaded: Whisper tiny, base and small, a piper voice and a SmolVLM-256M with random weights in their true sizes, each
 alone and beside two busy processes. It takes some minutes, 2 GB of disk and of memory, and other work on the machine
 spoils it. ``rkllm``: what our side of a Rockchip board's NPU costs, on a simulated board. ``model``:
-how fast the profile's own models are here, beside what others published. ``latency``: the silence between a spoken
-question and its answer, with all that is done ahead and without, on a simulated board (or ``cpu``: here). Its questions
-are really spoken and waited for: six minutes for a board and a model, half a minute with --quick; other work on the
-machine spoils it.
+how fast the profile's own models are here, beside what others published. ``wakeword``: how often a wake word engine
+hears its phrase, in several levels of noise, how often it only believes so in an hour of speech, and whether the first
+word after it is lost; all of it is synthetic, and it takes ten minutes or so. ``bargein``: speaking over a reply, in
+made-up rooms and noises, and how soon a real speaker is silent. ``latency``: the silence between a spoken question and
+its answer, with all that is done ahead and without, on a simulated board (or ``cpu``: here). Its questions are really
+spoken and waited for: six minutes for a board and a model, half a minute with --quick; other work on the machine
+spoils it.
 """
 
 import argparse
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.commands import OK, USAGE, Failure, _settings
+from pipelines.engine import EngineError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=int, default=200, help="typed turns to time (default 200)")
     parser.add_argument("--threads", type=int, default=0, help="cpu: threads a model (default: the cores, at most 4)")
     parser.add_argument("--keep", default="", metavar="DIR", help="cpu: make the models here and leave them")
-    parser.add_argument("--quick", action="store_true", help="cpu, rkllm, model, latency: little, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="little of it or small models, to see that it runs")
     parser.add_argument(
         "--release", default="1.3.0", metavar="X.Y.Z", help="rkllm, latency: of the runtime (default 1.3.0)"
     )
@@ -37,6 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--chart", type=Path, default=None, metavar="FILE", help="latency: also draw a bar chart, PNG")
     parser.add_argument("--published", default="", metavar="NAME", help="model: the manifest's entry to compare with")
+    parser.add_argument("--minutes", type=float, default=60.0, help="wakeword: of speech without it (default 60)")
+    parser.add_argument("--scenes", type=int, default=320, help="bargein: how many, of all kinds (default 320)")
+    parser.add_argument("--vad", default="auto", metavar="ENGINE", help="bargein: the detector of speech")
+    parser.add_argument("--phrase", action="append", metavar="TEXT", help="wakeword: another phrase (may be repeated)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
 
 
@@ -77,6 +85,34 @@ def model(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     return figures, _model.lines(figures)
 
 
+def wakeword(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.commands import _wake
+
+    if asked.minutes < 0:
+        raise Failure("--minutes is a number of minutes, or 0 for none", USAGE)
+    phrases = tuple(asked.phrase or (_wake.PHRASE,))
+    less = (
+        {"each": 4, "questions": 4, "minutes": min(asked.minutes, 0.2)} if asked.quick else {"minutes": asked.minutes}
+    )
+    try:
+        figures = _wake.measure(_wake.Asked(options={"phrases": phrases}, **less), say)
+    except EngineError as error:
+        raise Failure(str(error), USAGE) from error
+    return figures, rows({**figures, "phrases": ", ".join(phrases)}, "")
+
+
+def bargein(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.commands import _bargein
+
+    if asked.scenes < 1:
+        raise Failure("--scenes is a number of scenes, at least 1", USAGE)
+    try:
+        figures = _bargein.measure(asked.scenes, asked.vad, max(1, asked.turns // 4), say)
+    except EngineError as error:
+        raise Failure(str(error), USAGE) from error
+    return figures, rows(figures, "")
+
+
 def latency(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from assistant.commands import _latency, _latency_view
 
@@ -88,7 +124,15 @@ def latency(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     return figures, _latency_view.lines(figures)
 
 
-MEASURES = {"overhead": overhead, "cpu": cpu, "rkllm": rkllm, "model": model, "latency": latency}
+MEASURES = {
+    "overhead": overhead,
+    "cpu": cpu,
+    "rkllm": rkllm,
+    "model": model,
+    "wakeword": wakeword,
+    "bargein": bargein,
+    "latency": latency,
+}
 
 
 def say(text: str) -> None:

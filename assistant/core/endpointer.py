@@ -8,6 +8,9 @@ sample belongs to two utterances.
 In a pause (``Paused``) it can be told how complete the words are so far (``judge``), and waits shorter or longer for
 more of them. An utterance that a silence has ended can be opened once more by speech that follows soon (``Resumed``);
 its audio is then every sample from its first ``audio_from`` on.
+
+A wake word (``claim``) opens an utterance where it ended, even where speech has opened one before: what was said up to
+there belongs to nothing.
 """
 
 from collections import deque
@@ -25,7 +28,6 @@ _Some = Annotated[int, msgspec.Meta(ge=0)]
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All times in ms. The defaults were chosen on tests/speech with webrtcvad; see its README for the figures."""
 
-    hands_free: bool = True  # speech opens an utterance; False: only the button does
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5  # from this probability on a frame is speech
     start_ms: _Positive = 120  # this much speech …
     window_ms: _Positive = 200  # … within this long opens an utterance (and later prolongs it)
@@ -84,6 +86,8 @@ class Dropped(msgspec.Struct, frozen=True):
 
 Event: TypeAlias = Started | Paused | Resumed | Ended | Dropped
 
+PAST_MS = 2000  # how long before it is told of a wake word may have ended
+NOTHING_FOLLOWED = "nothing followed the wake word"
 COMPLETE, OPEN = 0.65, 0.35  # from this probability on, and up to this one, the hold is another
 
 
@@ -94,6 +98,8 @@ class _Open(msgspec.Struct):
     last: int  # end of its last speech, ns
     spoken: int = 0  # ns of speech in it
     button: bool = False  # ends at the release, not at a silence
+    awaited_until: int = 0  # ns: begun by a wake word; so long it may take until there is speech
+    since: int = -1  # ns: its first speech; a wake word's may be yet to come
     paused: bool = False  # told, and not gone on since
     complete: float | None = None  # how likely the words are all, in this pause
 
@@ -104,9 +110,11 @@ class Endpointer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._recent: deque[tuple[int, int, bool]] = deque()  # (start, end, speech) of the frames within the window
+        self._past: deque[tuple[int, int]] = deque()  # (start, end) of the frames of speech of the last PAST_MS
         self._open: _Open | None = None
         self._now: int | None = None  # end of the newest frame
         self._free_from = 0  # audio before this belongs to an earlier utterance
+        self._newest = -1  # when the newest utterance started, ns
         self._held = False
         self._release: int | None = None  # told, but its last frames have not come yet
         self._closed: _Open | None = None  # the utterance that speech may still open again …
@@ -149,6 +157,28 @@ class Endpointer:
         self._release = at
         return list(self._released()) if self._now is not None and self._now >= at else []
 
+    def claim(self, at: int, roll_ms: int, await_ms: int) -> list[Event]:
+        """A wake word ended at this time, which is past: an utterance opens there, with ``roll_ms`` of the sound before
+        it, and waits ``await_ms`` for speech. An open one is given up for it; but not the button's, nor one that began
+        later. It may hold sound of one that has ended already: of which the wake word was a part."""
+        if self._held or self._newest >= at:
+            return []
+        events: list[Event] = []
+        if self._open is not None:
+            events = [Dropped(at=self._open.at, last_sample_at=at, why="begun anew with the wake word")]
+        spoken = [(start, end) for start, end in self._past if start >= at]
+        last = spoken[-1][1] if spoken else at
+        length = sum(end - start for start, end in spoken)
+        self._closed, self._newest = None, at
+        since = spoken[0][0] if spoken else -1
+        self._open = _Open(at=at, last=last, spoken=length, awaited_until=at + await_ms * MS, since=since)
+        return [*events, Started(at=at, audio_from=at - roll_ms * MS)]
+
+    def abandon(self) -> None:
+        """Give up the open utterance as if it had never been: nobody was told of it."""
+        if self._open is not None and not self._open.button:
+            self._open = None
+
     def judge(self, at: int, complete: float) -> list[Event]:
         """How likely it is, 0..1, that the words of the utterance that started at ``at`` are all that is to come. It
         counts for the pause that is on; without one, or for another utterance, it is too late and means nothing."""
@@ -156,6 +186,15 @@ class Endpointer:
             return []
         self._open.complete = complete
         return list(self._end("silence")) if self._silent(self._now) else []
+
+    def take_up(self, at: int, last: int, audio_from: int) -> list[Event]:
+        """An utterance that was noticed elsewhere (over a reply) is open since ``at``, and spoke last at ``last``, ns;
+        nothing of it is too short. Its audio begins at ``audio_from`` or where the one before ended."""
+        if self._open is not None:
+            return []
+        spoken = max(last - at, self._settings.min_speech_ms * MS)
+        started = self._start(_Open(at=at, last=last, spoken=spoken), 0)
+        return [Started(at=started.at, audio_from=max(audio_from, self._free_from))]
 
     @property
     def may_reopen(self) -> bool:
@@ -176,8 +215,9 @@ class Endpointer:
         if self._open is not None:
             events = list(self._end("released" if self._release is not None else "silence"))
         self._recent.clear()
+        self._past.clear()
         self.settle()
-        self._held, self._now, self._free_from = False, None, 0
+        self._held, self._now, self._free_from, self._newest = False, None, 0, -1
         return events
 
     def drop(self, why: str) -> list[Event]:
@@ -195,14 +235,18 @@ class Endpointer:
         self._recent.append((start, end, speech))
         while self._recent[0][0] < end - settings.window_ms * MS:
             self._recent.popleft()
+        if speech:
+            self._past.append((start, end))
+        while self._past and self._past[0][0] < end - PAST_MS * MS:
+            self._past.popleft()
         self._now = end
-        if self._open is None and settings.hands_free and not self._held and self._evidence():
+        if self._open is None and not self._held and self._evidence():
             yield self._begin()
         elif self._open is not None and speech:
             yield from self._goes_on(start, end)
         if self._release is not None and end >= self._release:
             yield from self._released()
-        elif self._open is not None and end - self._open.at >= settings.max_speech_ms * MS:
+        elif self._open is not None and self._too_long(end):
             yield from self._end("too long")
         elif not speech and self._silent(end):  # with speech in the frame, perhaps it goes on after all
             yield from self._end("silence")
@@ -224,6 +268,8 @@ class Endpointer:
     def _goes_on(self, start: int, end: int) -> Iterator[Resumed]:
         """Speech in an open utterance."""
         assert self._open is not None
+        if not self._open.spoken:
+            self._open.since = start
         self._open.spoken += end - start
         # a click in the silence after the words is not speech that goes on
         if self._open.button or start - self._open.last < self._settings.window_ms * MS or self._evidence():
@@ -231,6 +277,12 @@ class Endpointer:
             if self._open.paused:
                 self._open.paused, self._open.complete = False, None
                 yield Resumed(at=self._open.at)
+
+    def _too_long(self, now: int) -> bool:
+        """Whether the open utterance must be cut; the wait after a wake word is no part of it."""
+        assert self._open is not None
+        begun = self._open.since if self._open.awaited_until else self._open.at
+        return begun >= 0 and now - begun >= self._settings.max_speech_ms * MS
 
     def _pauses(self, now: int) -> bool:
         """Whether with this frame the open utterance makes a pause; a cough is not worth a guess."""
@@ -253,7 +305,13 @@ class Endpointer:
 
     def _silent(self, now: int) -> bool:
         """Whether an open utterance has been silent for long enough to end."""
-        return self._open is not None and not self._open.button and now - self._open.last >= self._hold(self._open)
+        one = self._open
+        if one is None or one.button or now - one.last < self._hold(one):
+            return False
+        if now < one.awaited_until and one.spoken < self._settings.min_speech_ms * MS:
+            one.spoken, one.since = 0, -1  # the end of the wake word, or a cough: it is still waited for
+            return False
+        return True
 
     def _hold(self, utterance: _Open) -> int:
         """How long it is waited for more, ns."""
@@ -267,7 +325,7 @@ class Endpointer:
     def _start(self, utterance: _Open, roll_ms: int) -> Started:
         self._closed = None
         self._open = utterance
-        utterance.at = max(utterance.at, self._free_from)
+        self._newest = utterance.at = max(utterance.at, self._free_from)
         utterance.last = max(utterance.last, utterance.at)
         return Started(at=utterance.at, audio_from=max(utterance.at - roll_ms * MS, self._free_from))
 
@@ -283,7 +341,7 @@ class Endpointer:
         utterance = self._open
         assert utterance is not None
         if not utterance.button and utterance.spoken < self._settings.min_speech_ms * MS:
-            yield from self._dropped("too short")
+            yield from self._dropped(NOTHING_FOLLOWED if utterance.awaited_until else "too short")
             return
         until = utterance.at if self._now is None else max(self._now, utterance.at)
         last = utterance.last

@@ -55,6 +55,7 @@ from assistant.messages import (
     Unseen,
 )
 from assistant.service import Service, Unfit
+from assistant.sounding import Sounding
 from assistant.thinking import Thinker
 from assistant.turnlog import TurnLog
 from assistant.warmth import Warmth
@@ -171,7 +172,7 @@ class Dialogue:
         self._waiting: deque[Ask] = deque()  # questions of other conversations, while one is answered
         self._cameras: dict[str, tuple[str, ...]] = {}  # those that a question may name, and what it may call them
         self._lane = Lane(service.publish, service.clock, _name(model, settings.llm))
-        self._sounding: dict[Turn, tuple[Reply, bool]] = {}  # replies not yet spoken to their end; the flag: cut
+        self._sounding = Sounding()
 
     # --- what arrives ---
 
@@ -180,7 +181,7 @@ class Dialogue:
         """Has something happened in the language model, or may it begin with something?"""
         if self._current is not None:
             return self._current.waiting
-        return bool(self._waiting) or (self._foresight.pending and not self._sounding)
+        return bool(self._waiting) or (self._foresight.pending and not self._sounding.going_on)
 
     def take(self, received: Received) -> None:
         self._lane.note(received)
@@ -216,6 +217,8 @@ class Dialogue:
                     self.stop("interrupted")
             case Clear(conversation=name):
                 self._clear(name, "asked")
+            case Heartbeat(figures=figures) if received.stamp.sender == "speaker":
+                self._sounding.speaker(figures.get("pid", 0.0))
             case Heartbeat() as beat if received.stamp.sender == "vision" and beat.state != "starting":
                 self._check_width(beat)
 
@@ -227,7 +230,7 @@ class Dialogue:
             if self._waiting:
                 ask = self._waiting.popleft()
                 self._begin(ask.turn, ask.text, ask.turn.start, camera=ask.camera)
-            elif not self._sounding:  # what is heard of a reply stands in the prompt
+            elif not self._sounding.going_on:  # what is heard of a reply stands in the prompt
                 self._foresee()
         elif current.working:
             self._advance(current)
@@ -272,13 +275,12 @@ class Dialogue:
     def _take_back(self, turn: Turn) -> None:
         """The question of this turn goes on, and nothing of its answer was heard: there is none."""
         record = self._memory.record(turn)
-        if self._current is not None and _same(self._current.turn, turn):
+        if self._current is not None and self._current.turn.same(turn):
             self._current.stop()
             self._void, self._current = (turn, self._current.question, self._current.language), None
         elif record is not None:
             self._void = turn, record.question, record.language
-        for older in [one for one in self._sounding if _same(one, turn)]:
-            del self._sounding[older]
+        self._sounding.replaced(turn)
 
     def _foresee(self) -> None:
         try:
@@ -291,8 +293,12 @@ class Dialogue:
         current = self._current
         if current is not None and current.held:
             self._spoil(current)
-        busy = self._current is not None or any(turn.conversation == LIVE for turn in self._sounding)
-        if busy or not self._settings.ahead or match(guess.text) is not None:
+        if (
+            self._current is not None
+            or self._sounding.going_on
+            or not self._settings.ahead
+            or match(guess.text) is not None
+        ):
             return
         if not self._warmth.may_work_ahead or not self._foresight.affordable:
             return
@@ -301,7 +307,7 @@ class Dialogue:
     def _heard(self, heard: Heard) -> None:
         current = self._current
         self._foresight.heard(heard.turn, heard.last_sample_at)
-        if current is not None and current.held and _same(current.turn, heard.turn) and current.question == heard.text:
+        if current is not None and current.held and current.turn.same(heard.turn) and current.question == heard.text:
             self._confirm(current, heard)
         else:
             self._begin(heard.turn, heard.text, heard.last_sample_at, heard.language, spoken=True)
@@ -320,11 +326,11 @@ class Dialogue:
     def _dropped(self, dropped: SpeechDropped) -> None:
         """It was nothing; or no more than what had been asked before."""
         turn, current, void = dropped.turn, self._current, self._void
-        if current is not None and current.held and _same(current.turn, turn):
+        if current is not None and current.held and current.turn.same(turn):
             self._spoil(current)
         if self._foresight.of(turn):
             self._foresight.forget()
-        if void is not None and _same(void[0], turn):
+        if void is not None and void[0].same(turn):
             self._void = None
             self._begin(turn, void[1], dropped.last_sample_at or turn.start, void[2], spoken=True)
 
@@ -351,8 +357,7 @@ class Dialogue:
         self._answer(turn, text, spoken_language, camera=camera)
 
     def _started(self, turn: Turn, text: str, last_sample_at: int, spoken: bool) -> None:
-        for older in [one for one in self._sounding if _same(one, turn)]:
-            del self._sounding[older]  # nothing of it was heard: the question is another one now
+        self._sounding.replaced(turn)
         self._void = None
         if self._memory.over(turn.conversation):
             self._clear(turn.conversation, "gap")
@@ -462,7 +467,7 @@ class Dialogue:
         cut = reason == "interrupted"
         self._memory.answered(turn, reply.heard() if cut and current.live else reply.text, cut)
         if sentences:
-            self._sounding[turn] = (reply, cut)
+            self._sounding.add(turn, reply, cut)
         self._service.trouble("history", self._memory.trouble)
 
     def _watch(self) -> None:
@@ -511,15 +516,14 @@ class Dialogue:
 
     def _silent(self, turn: Turn) -> None:
         """The speaker is done with a reply: after an interruption, the history holds the words that were heard."""
-        reply, cut = self._sounding.pop(turn, (None, False))
-        if reply is None or (reply.wholly_spoken and not cut):
-            return
-        self._memory.answered(turn, reply.heard(), cut=True)
+        heard = self._sounding.over(turn)
+        if heard is not None:
+            self._memory.answered(turn, heard, cut=True)
 
     def _reply_of(self, turn: Turn) -> Reply | None:
         if self._current is not None and self._current.turn == turn:
             return self._current.reply
-        return self._sounding.get(turn, (None, False))[0]
+        return self._sounding.of(turn)
 
     # --- the conversation ---
 
@@ -554,11 +558,6 @@ class Dialogue:
 
     def _speech_of(self) -> str:
         return self._current.language if self._current else self._settings.language
-
-
-def _same(one: Turn, other: Turn) -> bool:
-    """Are they of the same turn, whatever their revisions?"""
-    return (one.conversation, one.start) == (other.conversation, other.start)
 
 
 def _name(model: llm.LanguageModel, engine: Engine) -> str:

@@ -4,9 +4,14 @@ import logging
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from assistant import config, soundin
 from assistant.config import Engine
-from assistant.core import endpointer
+from assistant.core import endpointer, overhearing
+from assistant.core.attention import Mode
+from assistant.core.attention import Settings as Attention
+from assistant.core.button import Settings as Contacts
 from assistant.core.completeness import by_words
 from assistant.core.floor import WATCHED, Floor
 from assistant.hearing import Ear
@@ -15,29 +20,36 @@ from assistant.messages import (
     AudioIn,
     Heartbeat,
     Interrupt,
+    Message,
     MicrophoneState,
     Mute,
+    Playback,
     PushToTalk,
+    ReplyEnded,
+    SpeakerIdle,
     SpeechDropped,
     Turn,
 )
+from assistant.press import Presses
 from assistant.scribe import STUCK_S, Scribe
 from assistant.service import Service, Unfit
 from assistant.soundin import SoundIn
+from assistant.waking import Waking
 from assistant.wire import Received
-from pipelines import asr, audio, vad
+from pipelines import asr, audio, vad, wakeword
 from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
 
 STREAMS = 8  # at once; a further one takes the place of the one that was silent the longest
+DROWNED = "the speaker is too loud in the microphone: speech does not interrupt a reply, the button does"
 OPEN_S = 3.0  # how long it is waited for; what is slower is told as lost until it is there
 
 
 class Settings(config.Settings, frozen=True, kw_only=True):
     """Section [microphone]."""
 
-    roles: ClassVar[Mapping[str, str]] = {"asr": "asr", "vad": "vad"}
+    roles: ClassVar[Mapping[str, str]] = {"asr": "asr", "vad": "vad", "wakeword": "wakeword", "button": "button"}
 
     asr: Engine = Engine("auto")
     vad: Engine = Engine("auto")
@@ -46,15 +58,26 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     rate: int = 0  # Hz asked of it; 0: its own
     endpoint: endpointer.Settings = endpointer.Settings()
     languages: tuple[str, ...] = ()  # ISO 639-1: what is recognised as another one opens no turn; empty: any
-    half_duplex: bool = True  # speech during a reply is ignored; the button and the keyboard are not
+    mode: Mode = "open"  # what opens a turn: any speech, a wake word first, or only the button
+    attention: Attention = Attention()  # of the mode "wakeword": how long it listens, and for what
+    wakeword: Engine = Engine("auto")  # used in the mode "wakeword" alone
+    button: Engine = Engine("none")
+    contacts: Contacts = Contacts()  # of that button: how long they bounce, and how long is too long
+    # Speech during a reply: "full" interrupts; "half" is ignored (the button, the keyboard and a wake word are not);
+    # "auto" interrupts while the reply's echo can be told from it
+    duplex: Literal["auto", "half", "full"] = "auto"
+    over_reply: overhearing.Settings = overhearing.Settings()
 
 
 def run(service: Service, settings: Settings) -> None:
     service.listen(*WATCHED, Heartbeat)
+    if settings.duplex != "half":
+        service.listen(Playback)
     service.busy("loading speech recognition", STUCK_S)
     try:
         # Each stream loads a detector of its own: this one only shows that it can be.
         detector = vad.load(settings.vad.engine, settings.vad.options)
+        spotter = _spotter(settings)
     except EngineError as error:
         raise Unfit(str(error)) from error
 
@@ -65,7 +88,8 @@ def run(service: Service, settings: Settings) -> None:
             raise Unfit(str(error)) from error
 
     scribe = Scribe(load, by_words, service.wake, settings.languages)
-    ears = Ears(service, settings, scribe)
+    ears = Ears(service, settings, scribe, spotter)
+    engines = [name_of(each) for each in (detector, spotter) if each is not None]
     ears.open()  # what is said while the recognizer is still being loaded waits for it
     for received in service.messages():
         if received is not None:
@@ -73,22 +97,32 @@ def run(service: Service, settings: Settings) -> None:
         ears.listen()
         scribe.deliver()
         if scribe.recognizer is not None and not service.ready_detail:
-            service.ready(f"{name_of(scribe.recognizer)}, {name_of(detector)}")
+            service.ready(", ".join([name_of(scribe.recognizer), *engines]))
             ears.say_state()
-    ears.close()
+    ears.end()
     scribe.close()
 
 
 class Ears:
     """All streams, and what is common to them: mute, the button, whose turn it is to speak."""
 
-    def __init__(self, service: Service, settings: Settings, scribe: Scribe) -> None:
+    def __init__(
+        self, service: Service, settings: Settings, scribe: Scribe, spotter: wakeword.Spotter | None = None
+    ) -> None:
+        """``spotter``: the first stream's; further ones load their own."""
+        self._spotter = spotter
         self._service, self._settings, self._scribe = service, settings, scribe
         self._floor = Floor()
         self._pids: dict[str, float] = {}
         self._streams: dict[str, Ear] = {}  # in the order of their last sound
         self._muted = service.muted
         self._device: SoundIn | None = None
+        self._presses: Presses | None = None
+        self._button_lost = ""
+        self._reply = ReplyEnded(turn=Turn(LIVE, 0), reason="stop", text="", sentences=0)  # the newest
+        if settings.button.engine != "none":
+            self._presses = Presses(settings.button.engine, settings.button.options, settings.contacts, service.wake)
+        self._drowned = ""  # why nobody can interrupt by speaking
 
     def take(self, received: Received) -> None:
         now = self._service.clock()
@@ -97,17 +131,47 @@ class Ears:
                 self._hear(block, received.payload)
             case Mute(device="microphone", muted=muted):
                 self._mute(muted)
-            case PushToTalk() as button:
-                self._button(button)
+            case PushToTalk() as press:
+                self._button(press)
+            case Playback(first_sample_at=at, levels=levels):
+                for ear in self._streams.values():
+                    ear.played(at, np.array(levels))
+                self._notice_echo()
             case Heartbeat(figures=figures):
                 self._notice_restart(received.stamp.sender, figures.get("pid", 0))
             case message:
                 self._floor.fold(message, now)
+                self._follow(message, now)
 
     def ignored(self) -> str:
         """Why speech that begins now is not for the assistant; "" if it is."""
-        taken = self._settings.half_duplex and self._floor.taken(self._service.clock())
-        return "during a reply" if taken else ""
+        half = self._settings.duplex == "half" or bool(self._drowned)
+        return "during a reply" if half and self.replying() else ""
+
+    def replying(self) -> bool:
+        """Whether a reply is under way that speech may interrupt."""
+        return self._floor.taken(self._service.clock())
+
+    def interrupt(self, before: int) -> None:
+        """The user speaks since ``before``, ns: whatever is being answered is over."""
+        if self.replying():
+            self._service.publish(Interrupt(before=before))
+            self._floor.fold(Interrupt(before=before), before)
+            self._floor.free()
+
+    def _follow(self, message: Message, now: int) -> None:
+        """Where a reply is over, its stream listens for what follows."""
+        match message:
+            case ReplyEnded(turn=turn, sentences=sentences) if turn.conversation == LIVE:
+                self._reply = message
+                over = sentences == 0
+            case SpeakerIdle(turn=turn) if turn.conversation == LIVE:
+                over = True
+            case _:
+                return
+        text = self._reply.text if self._reply.turn == turn else ""
+        for ear in self._streams.values() if over else ():
+            ear.replied(turn.start, text, now)
 
     def answered(self, turn: Turn) -> bool:
         """Whether a reply to the turn sounds or has sounded, or is over without a sound."""
@@ -123,13 +187,25 @@ class Ears:
             self._device.await_first(OPEN_S)
             self._device.changed()
 
+    def end(self) -> None:
+        self.close()
+        if self._presses is not None:
+            self._presses.close()
+
     def close(self) -> None:
         device, self._device = self._device, None
         if device is not None:
             device.close()
 
     def listen(self) -> None:
-        """What the device has heard since the last time."""
+        """What the device has heard since the last time, and what its button said."""
+        if self._presses is not None and self._presses.lost != self._button_lost:
+            self._button_lost = self._presses.lost
+            self.well()
+        for change in self._presses.fetch() if self._presses is not None else ():
+            press = PushToTalk(pressed=change.pressed, at=change.at)
+            self._service.publish(press)
+            self._button(press)
         if self._device is None:
             return
         if self._device.changed():
@@ -161,8 +237,18 @@ class Ears:
             self._service.be("ready", "muted")
         elif self._device is not None and self._device.lost:
             self._service.be("degraded", self._device.lost)
+        elif self._button_lost:
+            self._service.be("degraded", self._button_lost)
+        elif self._drowned:
+            self._service.be("ready", f"{self._service.ready_detail}; {self._drowned}")
         else:
             self._service.well()
+
+    def _notice_echo(self) -> None:
+        drowned = self._settings.duplex == "auto" and any(ear.drowned for ear in self._streams.values())
+        if drowned != bool(self._drowned):
+            self._drowned = DROWNED if drowned else ""
+            self.well()
 
     # --- streams ---
 
@@ -181,7 +267,10 @@ class Ears:
 
     def _ear(self) -> Ear:
         detector = vad.load(self._settings.vad.engine, self._settings.vad.options)
-        return Ear(self._service, self._scribe, detector, self._settings.endpoint, self)
+        settings = self._settings
+        spotter, self._spotter = self._spotter or _spotter(settings), None
+        waking = Waking(settings.mode, settings.attention, spotter)
+        return Ear(self._service, self._scribe, detector, settings.endpoint, self, waking, settings.over_reply)
 
     def _mute(self, muted: bool) -> None:
         self._muted = muted
@@ -195,18 +284,17 @@ class Ears:
             self.open()
         self.say_state()
 
-    def _button(self, button: PushToTalk) -> None:
-        name = button.stream or (soundin.STREAM if self._device is not None else next(reversed(self._streams), ""))
+    def _button(self, press: PushToTalk) -> None:
+        name = press.stream or (soundin.STREAM if self._device is not None else next(reversed(self._streams), ""))
         ear = self._streams.get(name)
         if ear is None:
-            if button.pressed:
+            if press.pressed:
                 why = "muted" if self._muted else self._silence(name)
-                self._service.publish(SpeechDropped(turn=Turn(LIVE, button.at), stream=name, why=why))
+                self._service.publish(SpeechDropped(turn=Turn(LIVE, press.at), stream=name, why=why))
             return
-        if button.pressed and self._floor.taken(self._service.clock()):
-            self._service.publish(Interrupt(before=button.at))
-            self._floor.free()
-        ear.press(button.at) if button.pressed else ear.release(button.at)
+        if press.pressed:
+            self.interrupt(press.at)
+        ear.press(press.at) if press.pressed else ear.release(press.at)
 
     def _silence(self, name: str) -> str:
         """Why nothing comes from a stream."""
@@ -217,3 +305,10 @@ class Ears:
         if self._pids.setdefault(sender, pid) != pid:
             self._pids[sender] = pid
             self._floor.free()
+
+
+def _spotter(settings: Settings) -> wakeword.Spotter | None:
+    """What hears wake words in one stream, where the mode wants it. Raises EngineError."""
+    if settings.mode != "wakeword":
+        return None
+    return wakeword.load(settings.wakeword.engine, settings.wakeword.options)

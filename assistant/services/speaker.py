@@ -7,17 +7,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from assistant import config
+from assistant import config, messages
 from assistant.config import Engine
 from assistant.core import loudness
+from assistant.core.levels import Meter
 from assistant.core.playout import Block, Playout, Said, age
 from assistant.journal import of
 from assistant.messages import (
     AudioOut,
+    Duck,
     Interrupt,
     Mute,
     ReplyEnded,
@@ -44,6 +46,7 @@ log = logging.getLogger(__name__)
 NONE = (0, 0)  # older than any turn
 IDLE_S = 0.25
 OPEN_S = 3.0  # how long the start waits for the device; what is slower is told as lost until it is there
+DUCKED_NS = 3_000_000_000  # without another word from the microphone the reply comes back up after this
 HOPE_NS = 3_000_000_000  # how long a reply waits for a lost device to be replaced
 
 
@@ -57,10 +60,11 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     device: str = ""  # a part of its name (assistant devices lists them); "": the default one
     fallback_device: str = ""  # plays while that one is lost; "": none
     block_ms: int = 20  # an interruption is obeyed within one block
+    duck_db: Annotated[float, msgspec.Meta(le=0)] = -15.0  # while someone may be speaking over the reply
 
 
 def run(service: Service, settings: Settings) -> None:
-    service.listen(SpeechStarted, TurnStarted, ReplySentence, ReplyEnded, Interrupt, Mute, Volume)
+    service.listen(SpeechStarted, TurnStarted, ReplySentence, ReplyEnded, Interrupt, Duck, Mute, Volume)
     service.busy("loading the voice", 60.0)
     try:
         voice = tts.load(settings.tts.engine, settings.tts.options)
@@ -150,6 +154,8 @@ class Mouth:
         self._hope_until = 0  # until then what is to be said waits for a device, ns
         self._position = self._left = 0  # samples put into the output, and those of them that have left
         self._under_way: deque[tuple[int, Block]] = deque()  # (position, block) that are not known to leave yet
+        self._meter: tuple[int, Meter] | None = None  # (Hz, it) of what sounds
+        self._ducked_until = 0  # ns; 0: it is not
         self._said: tuple[Turn, int] | None = None  # the last sentence whose beginning was told
         self._level = Level(service)
         self._engine_ms: dict[tuple[Turn, int], float] = {}
@@ -189,6 +195,8 @@ class Mouth:
                 self._playout.ended(turn, count)
             case Interrupt(conversation=conversation, before=before):
                 self._silence(conversation, before)
+            case Duck(on=on):
+                self._duck(on)
             case Mute(device="speaker", muted=muted):
                 self._level.muted = muted
                 self._sound_anew()
@@ -219,8 +227,11 @@ class Mouth:
             self._take(piece)
         if self._output is not None:
             self._listen()
+            if self._ducked_until and (self._playout.empty or self._service.clock() >= self._ducked_until):
+                self._duck(False)
             self._fill(self._output)
             self._announce(self._output)
+            self._tell_levels(self._output)
         elif self._service.clock() >= self._hope_until:
             self._report(self._playout.give_up())
         self._report(self._playout.over())
@@ -246,9 +257,8 @@ class Mouth:
             if block is None:
                 output.drain()
                 return
-            block = msgspec.structs.replace(block, pcm=amplified(block.pcm, self._gain))
-            output.put(block.pcm)
-            self._under_way.append((self._position, block))
+            pcm = output.put(amplified(block.pcm, self._gain))
+            self._under_way.append((self._position, msgspec.structs.replace(block, pcm=pcm)))
             self._position += len(block.pcm)
 
     def _announce(self, output: Output) -> None:
@@ -262,6 +272,23 @@ class Mouth:
             if self._keeper is None or self._service.bus.wanted(AudioOut):
                 out = AudioOut(turn=key[0], index=key[1], rate=self._synthesis.rate, first_sample_at=at)
                 self._service.publish(out, block.pcm)
+
+    def _tell_levels(self, output: Output) -> None:
+        """The envelope of what sounds, while somebody listens for its echo."""
+        for at, rate, pcm in output.sounding():
+            if not self._service.bus.wanted(messages.Playback):
+                continue
+            if self._meter is None or self._meter[0] != rate:
+                self._meter = rate, Meter(rate)
+            first, levels = self._meter[1].feed(at, pcm)
+            if len(levels):
+                rows = tuple(tuple(round(level, 1) for level in row) for row in levels.tolist())
+                self._service.publish(messages.Playback(first_sample_at=first, levels=rows))
+
+    def _duck(self, on: bool) -> None:
+        self._ducked_until = self._service.clock() + DUCKED_NS if on and not self._playout.empty else 0
+        if self._output is not None:
+            self._output.fade(10 ** (self._settings.duck_db / 20) if self._ducked_until else 1.0)
 
     def _listen(self) -> None:
         """What has left for the ear since the last time."""
@@ -281,6 +308,7 @@ class Mouth:
         said, turns = self._playout.drop(conversation, before, revision)
         if turns:
             self._take_back()
+            self._duck(False)
         self._report(said)
         for turn in turns:
             self._synthesis.cancel(turn)

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines import engine, onnxfile
+from pipelines import engine, onnxfile, sherpafolder
 from pipelines.asr import RATE, Recognition, _gates
 
 SHORTEST = RATE // 10  # samples: less is no word
@@ -27,12 +27,6 @@ LANGUAGES = ("auto", "zh", "en", "ja", "ko", "yue")  # of SenseVoice
 # Metadata that the library cannot do without.
 SENSE_VOICE = {"vocab_size", "lfr_window_size", "lfr_window_shift", "normalize_samples", "neg_mean", "inv_stddev"}
 SENSE_VOICE |= {"with_itn", "without_itn", *(f"lang_{language}" for language in LANGUAGES)}
-STREAMING = {"num_encoder_layers", "encoder_dims", "cnn_module_kernels", "left_context_len", "T", "decode_chunk_len"}
-ENCODERS = {
-    "zipformer": STREAMING | {"attention_dims"},
-    "zipformer2": STREAMING | {"query_head_dims", "value_head_dims", "num_heads"},
-}
-DECODER = {"vocab_size", "context_size"}
 
 
 class Options(engine.Options, frozen=True, kw_only=True):
@@ -59,10 +53,10 @@ class Engine:
         if not folder.is_dir():
             raise engine.EngineError(f"there is no model folder {folder}; correct the option 'model' or download one")
         with self.failing():
-            if encoder := _find(folder, "encoder"):
+            if encoder := sherpafolder.find(folder, "encoder"):
                 self.streams = True
                 self.recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
-                    **_transducer(folder, encoder), num_threads=options.threads
+                    **sherpafolder.streaming(folder, encoder), num_threads=options.threads
                 )
             else:
                 self.streams = False
@@ -181,67 +175,13 @@ class Whole:
         return self._engine.judged(str(told.text).strip(), sound, language if language in LANGUAGES[1:] else "")
 
 
-def _find(folder: Path, *names: str) -> Path | None:
-    """The file of a graph: 8 bits before full precision, as is right for CPUs."""
-    for name in names:
-        found = sorted(folder.glob(f"{name}*.onnx"), key=lambda path: ("int8" not in path.name, path.name))
-        if found:
-            return found[0]
-    return None
-
-
-def _transducer(folder: Path, encoder: Path) -> dict[str, str]:
-    """The library's arguments. Raises EngineError."""
-    told = onnxfile.metadata(encoder)
-    kind = told.get("model_type", "")
-    if kind not in ENCODERS:
-        known = ", ".join(ENCODERS)
-        raise engine.EngineError(
-            f"{encoder} is a model of type {kind!r} that does not stream; this engine runs: {known}"
-        )
-    _complete(encoder, told, ENCODERS[kind])
-    decoder, joiner = _find(folder, "decoder"), _find(folder, "joiner")
-    if decoder is None or joiner is None:
-        missing = "decoder*.onnx" if decoder is None else "joiner*.onnx"
-        raise engine.EngineError(f"the model folder {folder} has no {missing}; download it again")
-    onnxfile.metadata(joiner)
-    tokens = _tokens(folder, _complete(decoder, onnxfile.metadata(decoder), DECODER))
-    files = {"tokens": tokens, "encoder": encoder, "decoder": decoder, "joiner": joiner}
-    return {name: str(path) for name, path in files.items()} | {"model_type": kind}
-
-
 def _sense_voice(folder: Path) -> dict[str, str]:
     """The library's arguments. Raises EngineError."""
-    model = _find(folder, "model")
+    model = sherpafolder.find(folder, "model")
     if model is None:
         raise engine.EngineError(
             f"the model folder {folder} has neither model*.onnx (SenseVoice) nor encoder*.onnx (streaming zipformer); "
             "correct the option 'model'"
         )
-    told = _complete(model, onnxfile.metadata(model), SENSE_VOICE)
-    return {"model": str(model), "tokens": str(_tokens(folder, told))}
-
-
-def _complete(path: Path, told: dict[str, str], wanted: set[str]) -> dict[str, str]:
-    missing = sorted(key for key in wanted if not told.get(key))
-    if missing:
-        kind = told.get("model_type", "unknown")
-        raise engine.EngineError(
-            f"{path} (type {kind!r}) is none of SenseVoice or streaming zipformer as sherpa-onnx publishes them: "
-            f"its metadata lacks {', '.join(missing[:3])}; download one of those"
-        )
-    return told
-
-
-def _tokens(folder: Path, told: dict[str, str]) -> Path:
-    """tokens.txt, if it holds as many tokens as the model writes."""
-    path = folder / "tokens.txt"
-    try:
-        lines = sum(1 for line in path.read_text("utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise engine.EngineError(f"cannot read {path}: {error}; download the model again") from error
-    if lines < int(told["vocab_size"]):
-        raise engine.EngineError(
-            f"{path} holds {lines} tokens, but the model writes {told['vocab_size']}; download the model again"
-        )
-    return path
+    told = sherpafolder.complete(model, onnxfile.metadata(model), SENSE_VOICE)
+    return {"model": str(model), "tokens": str(sherpafolder.tokens(folder, told))}

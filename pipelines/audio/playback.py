@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from pipelines.audio import stamps
 from pipelines.audio.departures import Departures
 from pipelines.audio.devices import Device, attempt, library, restart, shut
+from pipelines.audio.fader import Fader
 from pipelines.audio.resample import Converter
 from pipelines.audio.ring import Ring
 
 BLOCK_MS = 20
 LATENCY_S = 0.06  # asked of the device: what the first sample of a reply waits, and what a busy machine may be late
+SOUNDING = 64  # blocks that are kept for whoever asks what sounds; more, and nobody does
 RING_MS = 240  # put ahead of the device; costs nothing, because stopping empties it
 
 PCM = NDArray[np.int16]
@@ -49,6 +52,8 @@ class Playback:
         self._own = rate
         self._ring = Ring(rate * RING_MS // 1000)
         self._departures = Departures(rate)
+        self._fader = Fader(rate)
+        self._sounding: deque[tuple[int, int, PCM]] = deque(maxlen=SOUNDING)
         self._begin()
         return library().OutputStream(
             device=self.device.index,
@@ -74,9 +79,23 @@ class Playback:
         with self._lock:
             return self._ring.room * self.rate // self._own
 
-    def put(self, pcm: PCM) -> None:
+    def put(self, pcm: PCM) -> PCM:
+        """Sound this after what was put before; given back as it is: the gain is that of the time when it leaves."""
         self._put += len(pcm)
         self._feed(pcm if self._converter is None else self._converter.feed(pcm))
+        return pcm
+
+    def fade(self, gain: float) -> None:
+        """Play with this gain (amplitude) from the device's next block on: what waits in the ring is not too late."""
+        with self._lock:
+            self._fader.goal = gain
+
+    def sounding(self) -> list[tuple[int, int, PCM]]:
+        """What the device has fetched since the last call, gain included: (first sample's time in ns, Hz, samples)."""
+        with self._lock:
+            sounding = list(self._sounding)
+            self._sounding.clear()
+        return sounding
 
     def drain(self) -> None:
         """Nothing follows for now: what a resampler still holds back must sound too."""
@@ -104,6 +123,8 @@ class Playback:
         with self._lock:
             self._ring.clear()
             self._departures.clear()
+            self._sounding.clear()
+            self._fader.gain = self._fader.goal
             self._begin()
             self._flush = True
         self._alarm()
@@ -135,6 +156,8 @@ class Playback:
                 now = time.monotonic_ns()
                 at = stamps.leaves_at(now, times.currentTime, times.outputBufferDacTime, self._latency)
                 self._departures.add(got, at)
+                mono[:got] = self._fader.apply(mono[:got])
+                self._sounding.append((at, self._own, mono[:got]))
         out[:] = mono[:, None]
         self.underruns += bool(status.output_underflow)
         self.calls += 1

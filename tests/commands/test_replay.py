@@ -40,6 +40,15 @@ def test_typed_scenarios_hold(name: str) -> None:
     assert code == 0, said
 
 
+@pytest.mark.parametrize("name", ["wakeword", "push-to-talk"])
+def test_scenarios_of_who_is_meant_hold(name: str) -> None:
+    code, lines, said = replay(SCENARIOS / f"{name}.toml")
+    assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
+    assert code == 0, said
+    if name == "wakeword":
+        assert next(line for line in lines if line["typed"])["finish_reason"] == "interrupted"  # by being called
+
+
 def test_a_spoken_scenario_holds_and_leaves_its_record(tmp_path: Path) -> None:
     code, lines, said = replay(SCENARIOS / "spoken.toml", "--out", str(tmp_path / "out"))
     assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
@@ -77,6 +86,16 @@ def test_commands_are_answered_without_picture_and_model() -> None:
         if not muted:
             parts = sum(timings[stage] for stage in ("endpoint", "asr", "tts_first_audio"))
             assert timings["first_audio"] < 2 * parts
+
+
+def test_what_is_said_over_a_reply_lets_it_go_on_or_ends_it() -> None:
+    code, lines, said = replay(SCENARIOS / "over-a-reply.toml")
+    assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
+    assert code == 0, said
+    became = {line["step"]: line["finish_reason"] for line in lines}
+    assert became == {1: "stop", 2: "stop", 3: None, 4: "interrupted", 5: "command", 6: "interrupted", 7: "stop"}
+    cut = next(line for line in lines if line["step"] == 6)
+    assert len(cut["spoken"]) < len(cut["answer"])
 
 
 def test_an_expectation_that_does_not_hold_is_told(tmp_path: Path) -> None:

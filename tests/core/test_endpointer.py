@@ -178,10 +178,57 @@ def test_another_utterance_is_not_judged() -> None:
     assert told(endpointer.frame(0.0, 200 * MS, FRAME * MS)) == ["ended 0 last 100 until 220: silence"]
 
 
-def test_without_hands_free_only_the_button_opens() -> None:
-    settings = msgspec.structs.replace(QUICK, hands_free=False)
-    assert heard("##########......", settings) == []
-    assert heard("##p######r..####", settings) == ["started 40 from 0", "ended 40 last 160 until 160: released"]
+def fed(endpointer: Endpointer, frames: str, start: int) -> list[str]:
+    """Frames of 20 ms from here on, "#" speech."""
+    times = ((start + index * FRAME, mark) for index, mark in enumerate(frames))
+    return told([event for at, mark in times for event in endpointer.frame(float(mark == "#"), at * MS, FRAME * MS)])
+
+
+LONG = msgspec.structs.replace(QUICK, max_speech_ms=800)
+
+
+def _anew(at: int) -> list[str]:
+    return [f"dropped 0 last {at}: begun anew with the wake word"]
+
+
+@pytest.mark.parametrize(
+    ("before", "at", "first", "after", "then"),
+    [
+        # in one breath: what was said after the wake word belongs to it, what was said before does not
+        (20 * "#", 300, [*_anew(300), "started 300 from 280"], 10 * "#" + 10 * ".", "ended 300 last 600"),
+        # the wake word alone, and the question after a while that does not count as speech
+        (15 * "#", 300, [*_anew(300), "started 300 from 280"], 40 * "." + 15 * "#", "ended 300 last 1400"),
+        # nothing comes: a click, and the end of the wake word, are nothing
+        (15 * "#", 280, [*_anew(280), "started 280 from 260"], 10 * "." + "#", "dropped 280 last 300"),
+        # it is told of late, when the utterance that it was in has ended
+        ("#" * 12 + "." * 12, 200, ["started 200 from 180"], "", "dropped 200 last 240"),
+    ],
+)  # fmt: skip
+def test_a_wake_word_claims_an_utterance(before: str, at: int, first: list[str], after: str, then: str) -> None:
+    endpointer = Endpointer(LONG)
+    fed(endpointer, before, 0)
+    assert told(endpointer.claim(at * MS, 20, 1000)) == first
+    events = fed(endpointer, after + "." * 60, len(before) * FRAME)
+    assert [event.split(":")[0].split(" until")[0] for event in events] == [then]
+    assert ("nothing followed" in events[0]) == then.startswith("dropped")
+
+
+def test_a_wake_word_leaves_the_button_and_what_is_newer_alone() -> None:
+    endpointer = Endpointer(QUICK)
+    endpointer.press(0)
+    assert endpointer.claim(100 * MS, 0, 1000) == []
+    endpointer = Endpointer(QUICK)
+    fed(endpointer, "." * 10 + "#" * 10, 0)
+    assert endpointer.claim(100 * MS, 0, 1000) == []
+
+
+def test_what_is_abandoned_was_never_there() -> None:
+    endpointer = Endpointer(QUICK)
+    assert fed(endpointer, "#" * 10, 0) == ["started 0 from 0"]
+    endpointer.abandon()
+    assert told(endpointer.press(200 * MS)) == ["started 200 from 160"]
+    endpointer.abandon()  # not the button's
+    assert endpointer.open
 
 
 def test_a_release_waits_for_the_sound_before_it() -> None:

@@ -18,6 +18,8 @@ ENGINES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("tts", "sherpa_onnx", "sherpa_onnx", {"model": "folder"}),
     ("tts", "openai", "openai", SERVER | {"voice": "v"}),
     ("llm", "openai", "openai", SERVER),
+    ("wakeword", "sherpa_onnx", "sherpa_onnx", {"model": "folder", "phrases": ["hey"]}),
+    ("button", "gpio", "gpiod", {"line": "PTT"}),
 ]
 
 

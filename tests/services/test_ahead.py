@@ -248,6 +248,45 @@ def test_the_picture_is_in_the_prompt_before_the_question(runtime: Path, join: J
         assert (bound.identity, bound.fresh, bound.verified_at) == ("a", True, 9)
 
 
+def test_the_picture_of_another_scene_takes_the_place_of_the_one_looked_at_ahead(
+    runtime: Path, join: Join, tmp_path: Path
+) -> None:
+    with roomed(runtime, join, tmp_path, picture="fresh", model={"pictures": True}) as room:
+        zero, one, *_ = turns()
+        room.speech(zero)
+        shown: dict[str, Any] = {"camera": "main", "frame_seq": 1, "captured_at": 5, "signature": b"", "width": WIDTH}
+        rows = np.zeros((2, WIDTH), np.float32).tobytes()
+        room.until(lambda: bool(room.told(Look)))
+        room.vision.publish(
+            Embedding(turn=zero, identity="a", verified_at=5, form="rows", tokens=2, ahead=True, **shown), rows
+        )
+        room.until(lambda: bool(room.told(Thinking)))
+        room.hear(one, "what is it")
+        room.until(lambda: len(room.told(Look)) == 2)
+        room.vision.publish(Embedding(turn=one, identity="b", verified_at=9, form="rows", tokens=2, **shown), rows)
+        end = room.over(one)
+        assert room.prompts("reply") == [[" ", "<b>", "what is it"]]
+        assert room.told(PictureBound)[0].identity == "b"
+        assert end.usage.wasted_ms > 0
+
+
+def test_a_hot_board_does_nothing_ahead(runtime: Path, join: Join, tmp_path: Path) -> None:
+    zone = tmp_path / "thermal_zone0"
+    zone.mkdir()
+    (zone / "type").write_text("npu-thermal\n")
+    (zone / "temp").write_text("95000\n")
+    with roomed(runtime, join, tmp_path) as room:
+        hot = room.client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.figures.get("spare_npu") == 1.0)
+        assert hot is not None
+        zero, one, *_ = turns()
+        room.speech(zero)
+        room.microphone.publish(Guess(turn=one, stream="s", text="what is it", last_sample_at=one.start))
+        room.hear(one, "what is it not")
+        assert room.over(one).usage.wasted_ms == 0
+        assert room.prompts("prefill") == []
+        assert room.prompts("reply") == [[" ", "what is it not"]]
+
+
 def test_a_model_that_never_returns_is_apologised_for_and_started_anew(
     runtime: Path, join: Join, tmp_path: Path
 ) -> None:

@@ -1,14 +1,18 @@
 """The microphone service, as a real process: what is said to it while it starts, and recognition that cannot start."""
 
+import os
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from assistant.bus import Bus
-from assistant.messages import AudioIn, Heard, Heartbeat, SpeechDropped, SpeechStarted
+from assistant.messages import AudioIn, Heard, Heartbeat, PushToTalk, SpeechDropped, SpeechStarted
 from pipelines.audio import wav
+from pipelines.button import evdev
 from tests import processes
 from tests.processes import PATIENCE_S, ended, started
 
@@ -17,10 +21,10 @@ QUESTION = processes.ROOT / "config" / "demo" / "speech" / "what-do-you-see.wav"
 ENGINE = "tests.services.lateears:Engine"
 
 
-def command(runtime: Path, mark: Path) -> list[str]:
+def command(runtime: Path, mark: Path, **settings: Any) -> list[str]:
     asr = {"engine": ENGINE, ENGINE: {"mark": str(mark)}}
     return processes.service(
-        runtime, "microphone", "assistant.services.microphone", asr=asr, vad={"engine": "webrtcvad"}
+        runtime, "microphone", "assistant.services.microphone", asr=asr, vad={"engine": "webrtcvad"}, **settings
     )
 
 
@@ -61,3 +65,46 @@ def test_a_recognizer_that_cannot_be_loaded_is_named_and_not_tried_again(
         code, said = ended(process)
         assert code == 78
         assert "the ears are ill" in said
+
+
+def test_a_button_of_its_own_opens_and_ends_a_turn(runtime: Path, join: Join, tmp_path: Path) -> None:
+    """A pipe in place of the input device. In the mode that wants the button; nobody sends a PushToTalk."""
+    mark, device, client = tmp_path / "mark", tmp_path / "event0", join()
+    mark.touch()
+    os.mkfifo(device)
+    client.listen(PushToTalk, SpeechStarted, SpeechDropped, Heard, Heartbeat)
+    wanted: dict[str, Any] = {"button": {"engine": "evdev", "evdev": {"device": str(device)}}, "mode": "push_to_talk"}
+    wanted["endpoint"] = {"min_speech_ms": 0}  # the sound comes faster than it is heard, the presses do not
+    with started(command(runtime, mark, **wanted)) as process:
+        assert client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.state == "ready") is not None
+        switch = os.open(device, os.O_WRONLY)
+        pcm = np.zeros(320, np.int16)
+        at = time.monotonic_ns() - 10_000_000_000
+
+        def hear(seconds: float) -> None:
+            nonlocal at
+            for _ in range(int(seconds * 50)):
+                client.send(AudioIn(stream="s", first_sample_at=at, rate=16_000), pcm.tobytes(), timeout_s=PATIENCE_S)
+                at += 20_000_000
+
+        spoken = wav.read(QUESTION).pcm[:, 0].astype(np.int16)
+        client.send(AudioIn(stream="s", first_sample_at=at, rate=16_000), spoken.tobytes(), timeout_s=PATIENCE_S)
+        at += len(spoken) * 1_000_000_000 // 16_000
+        hear(1.0)
+        dropped = client.wait_for(SpeechDropped, PATIENCE_S)  # so the stream is there
+        assert dropped is not None
+        assert dropped.why == "the button was not pressed"
+        at = time.monotonic_ns()
+        hear(0.1)
+        for value in (1, 0):
+            os.write(switch, struct.pack("@llHHi", 0, 0, evdev.KEY, evdev.code("F13"), value))
+            press = client.wait_for(PushToTalk, PATIENCE_S)
+            assert press is not None
+            assert press.pressed == bool(value)
+            at = max(at, press.at)
+            hear(1.0)
+        assert client.wait_for(Heard, PATIENCE_S) is not None
+        os.close(switch)
+        assert client.wait_for(Heartbeat, PATIENCE_S, lambda beat: "unplugged" in beat.detail) is not None
+        process.terminate()
+        assert ended(process)[0] == 0

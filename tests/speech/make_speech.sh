@@ -110,3 +110,11 @@ mute the sound
 turn on the sound
 how are you running
 LINES
+
+speak slt wake <<'LINES'
+hey assistant what do you see
+hey assistant
+LINES
+speak rms wake <<'LINES'
+hey assistant how many objects are there
+LINES
