@@ -480,7 +480,7 @@ def test_what_is_said_after_a_bang_is_heard_though_it_is_far_less_loud(enter: En
 SPEECH = Path(__file__).parent / "speech"
 
 
-@pytest.mark.parametrize(("snr_db", "median_ms", "worst_ms"), [(60, 20, 80), (20, 60, 150)])
+@pytest.mark.parametrize(("snr_db", "median_ms", "worst_ms"), [(60, 20, 100), (20, 60, 150)])
 def test_the_end_of_recorded_speech_is_told_where_it_was(
     snr_db: int, median_ms: int, worst_ms: int, enter: Enter
 ) -> None:

@@ -111,7 +111,7 @@ class EchoGuard:
             self._heard[:, number % KEPT] = row
             self._follow_floor(row)
             expected = self._expected(number) if self._sounds(number) else np.full(len(row), SILENCE)
-            self.echoing = bool(np.any(expected > self._ambient - 3.0))
+            self.echoing = self._sounds(number) and bool(np.any(expected > self._ambient - 3.0))
             allowed = np.where(expected > self._floor, self._spread, 0.0) + self._settings.margin_db
             if not hold and np.all(expected < self._ambient - 3.0):
                 self._follow_ambient(row)
