@@ -84,7 +84,7 @@ _TABLE: dict[Command, tuple[str, ...]] = {
     ),
     Command.DATE: (
         "what is the date [today|of today]",
-        "what is [today|today's date|the current date|the day today|the day of the week]",
+        "what is (today|today's date|the current date|the day today|the day of the week)",
         "(what|which) (date|day|weekday) is (it [today]|today)",
         "(what|which) day of the week is (it [today]|today)",
         "(what|which) (month|year) is it [now]",
