@@ -9,8 +9,8 @@ hears its phrase, in several levels of noise, how often it only believes so in a
 word after it is lost; all of it is synthetic, and it takes ten minutes or so. ``bargein``: speaking over a reply, in
 made-up rooms and noises, and how soon a real speaker is silent. ``latency``: the silence between a spoken question and
 its answer, with all that is done ahead and without, on a simulated board (or ``cpu``: here). Its questions are really
-spoken and waited for: six minutes for a board and a model, half a minute with --quick; other work on the machine
-spoils it.
+spoken and waited for: four to eight minutes for a board and a model, less than one with --quick; other work on the
+machine spoils it.
 """
 
 import argparse
