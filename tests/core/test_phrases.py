@@ -58,7 +58,8 @@ SAID = {
 }
 
 NO_COMMAND = """
-    what is | what time does the clock in the picture show | what time does the clock show | what time is it on the clock
+    what is
+    what time does the clock in the picture show | what time does the clock show | what time is it on the clock
     what time is on the display | what is the time on the wall clock | is it time to water the plants
     what time does the train leave | time flies | how much time is left on the timer | at what time does it open
     现在图里几点 | 图里的钟几点了 | 钟上显示几点 | 墙上的钟现在几点 | 火车几点开 | 几点开门 | 照片是什么时候拍的
