@@ -49,13 +49,18 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+def opened(path: Path) -> int:
+    """The other end. Open for reading too: a button that looks before anybody writes must not find it closed."""
+    return os.open(path, os.O_RDWR)
+
+
 def key(value: int) -> bytes:
     return struct.pack("@llHHi", 0, 0, evdev.KEY, evdev.code("F13"), value)
 
 
 def test_presses_come_out(path: Path) -> None:
+    writer = opened(path)
     watched = Watched(path)
-    writer = os.open(path, os.O_WRONLY)
     os.write(writer, key(1))
     watched.until(1)
     os.write(writer, key(0))
@@ -68,8 +73,8 @@ def test_presses_come_out(path: Path) -> None:
 
 
 def test_one_that_is_unplugged_while_it_is_held_is_let_go_and_found_again(path: Path) -> None:
+    writer = opened(path)
     watched = Watched(path)
-    writer = os.open(path, os.O_WRONLY)
     os.write(writer, key(1))
     watched.until(1)
     away = path.with_suffix(".away")
@@ -87,8 +92,8 @@ def test_one_that_is_unplugged_while_it_is_held_is_let_go_and_found_again(path: 
 
 
 def test_one_that_is_stuck_is_let_go(path: Path) -> None:
+    writer = opened(path)
     watched = Watched(path, longest_s=0.05)
-    writer = os.open(path, os.O_WRONLY)
     os.write(writer, key(1))
     changes = watched.until(2)
     assert changes[1].why == "the button is stuck: held for 0.05 s"

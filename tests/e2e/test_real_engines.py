@@ -53,7 +53,7 @@ def test_a_conversation_with_devices_and_real_engines(sound_server: SoundServer,
                 assert ended.turn == heard.turn
                 assert ended.reason == "stop"
                 assert seen in ended.text
-                assert (ended.usage.cached_tokens > 0) is (number == 3)  # the second turn goes on from the first
+                assert number == 1 or ended.usage.cached_tokens > 0  # the second turn goes on from the first
                 assert house.after(mark, SpeakerIdle).turn == heard.turn
                 pcm = recorder.read_until(lambda pcm: bool(pcm.any()) and not pcm[-24_000:].any())
             assert house.after(mark, Speaking).engine_ms > 0

@@ -54,7 +54,8 @@ def check_slots(engine: Engine) -> None:
 
 def test_it_is_a_language_model(folder: Path) -> None:
     model = llm.load("onnx", {"model": str(folder), "slots": 3, "context": 100, "live_pictures": 1})
-    assert model.capabilities == llm.Capabilities(wants="embeddings", width=32, context=100, slots=3, live_pictures=1)
+    able = llm.Capabilities(wants="embeddings", width=32, context=100, slots=3, live_pictures=1, ahead="pictures")
+    assert model.capabilities == able
 
 
 def test_events_come_in_order_and_counts_are_exact(engine: Engine) -> None:

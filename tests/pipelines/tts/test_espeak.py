@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from assistant.core.endpointer import MS, Ended, Endpointer, Event, Settings, Started
+from assistant.core.endpointer import MS, Ended, Endpointer, Event, Paused, Settings, Started
 from pipelines import tts, vad
 from pipelines.audio.level import rms_dbfs
 from pipelines.audio.resample import convert
@@ -159,7 +159,8 @@ def test_it_is_one_utterance_to_the_endpointer(voice: tts.Voice) -> None:
     detector, endpointer, events = vad.load("webrtcvad", {}), Endpointer(Settings()), list[Event]()
     for at in range(0, len(pcm) - 319, 320):
         events += endpointer.frame(detector.speech(pcm[at : at + 320]), at * MS // 16, 20 * MS)
-    started, ended = events
+    started, *pauses, ended = events
+    assert [type(pause) for pause in pauses] == [Paused]  # at its end
     assert isinstance(started, Started)
     assert isinstance(ended, Ended)
     assert abs(started.at - 1_000 * MS) < 150 * MS
