@@ -31,6 +31,7 @@ class Keyboard:
         """``more``: of the environment, beside the board's."""
         self.folder, self.lives = folder, folder / "lives"
         environment = {"TMPDIR": str(folder), "RKLLM_SIM_LIVES": str(self.lives), "RKLLM_SIM_NPU": str(folder / "npu")}
+        environment |= {"RKLLM_LOG_LEVEL": "0"}  # what its library prints is no word of ours
         command = [sys.executable, "-m", "assistant", "chat", "--profile", "demo"]
         command += ["--simulate", "rk3588:qwen3-vl-2b", "--speedup", "4"]
         # A question that comes while the answer before is still spoken would cut that short.

@@ -22,6 +22,12 @@ REPLY = "It shows {pictures}" + ", and that is all" * 20
 Board = Callable[..., Subject]
 
 
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step makes the library print, also where it runs in this process."""
+    monkeypatch.setenv("RKLLM_LOG_LEVEL", "1")
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("built")
