@@ -103,5 +103,6 @@ class Thinker:
 
 def _same(one: llm.Event | None, other: llm.Event | None) -> bool:
     """Does a prompt stand where it stood?"""
-    both = isinstance(one, llm.Prefilled) and isinstance(other, llm.Prefilled)
-    return both and (one.done, one.total) == (other.done, other.total)  # type: ignore[union-attr]
+    if not isinstance(one, llm.Prefilled) or not isinstance(other, llm.Prefilled):
+        return False
+    return (one.done, one.total) == (other.done, other.total)  # whatever waiting for the NPU has cost meanwhile

@@ -56,8 +56,14 @@ def run(engines: Engines, cases: list[Case]) -> Iterator[dict[str, Any]]:
             yield told | _measured(model, encoder if wants == "embeddings" else None, case, number)
         except EngineError as error:
             yield {**told, "why": str(error)}
-    if hasattr(model, "close"):
-        model.close()
+    _close(model)
+
+
+def _close(model: LanguageModel) -> None:
+    """Engines that hold a board's memory have a way to give it back."""
+    close = getattr(model, "close", None)
+    if close is not None:
+        close()
 
 
 def _model(name: str, options: Mapping[str, Any]) -> tuple[LanguageModel, bool]:
@@ -67,7 +73,7 @@ def _model(name: str, options: Mapping[str, Any]) -> tuple[LanguageModel, bool]:
         name, options = name_of(model), options.get(name_of(model), {})
         if name != "rkllm":
             return model, name == "onnx"
-        model.close()  # type: ignore[attr-defined]
+        _close(model)
     if name == "rkllm":
         try:
             return llm.load(name, {**options, "ignore_eos": True}), True

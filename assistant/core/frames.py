@@ -34,6 +34,7 @@ def signature(picture: NDArray[np.uint8]) -> bytes:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
         raise ValueError(f"a picture is uint8 [height, width, 3], not {picture.dtype} {list(picture.shape)}")
     height, width = picture.shape[:2]
+    # (OpenCV's stubs give the result no element type: uint8, as the picture is.)
     if min(height, width) > 800:  # halving is fast in OpenCV, the blocks of 1080p (22.5 pixels high) are not
         picture = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     thumbnail = cv2.resize(picture, GRID, interpolation=cv2.INTER_AREA)

@@ -43,8 +43,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def request_lines(path: str, consumer: str, config: dict[Any, Any]) -> Request:
         if "taken" in config:
             raise OSError(16, "Device or resource busy")
-        seen.update(path=path, config=config, request=Request([]))
-        return seen["request"]  # type: ignore[no-any-return]
+        request = Request([])
+        seen.update(path=path, config=config, request=request)
+        return request
 
     line.__dict__.update(
         Bias=Enum("Bias", ["AS_IS", "UNKNOWN", "DISABLED", "PULL_UP", "PULL_DOWN"]),
