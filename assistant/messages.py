@@ -411,7 +411,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     period_s: float = 0.0  # for periodic ones: silence for several periods is noticed
 
 
-SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker")
+SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker", "gateway")
 
 TOPICS: dict[type[Message], Topic] = {
     SpeechStarted: Topic(publishers=("microphone",)),
