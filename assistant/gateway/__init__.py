@@ -1,0 +1,1 @@
+"""The front door: what people, programs and monitoring reach the daemon through."""
