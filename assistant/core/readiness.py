@@ -59,6 +59,8 @@ def _work(vitals: Vitals, service: str, now: int) -> list[Missing]:
             told = _microphone(vitals, now)
         case "speaker":
             told = _speaker(vitals.beats["speaker"])
+        case "dialogue":
+            told = _model(vitals)
         case _:
             told = ""
     return [Missing(service, told)] if told else []
@@ -89,6 +91,12 @@ def _microphone(vitals: Vitals, now: int) -> str:
 
 def _speaker(beat: Beat) -> str:
     return "" if beat.told.figures.get("open", 1.0) else beat.told.detail or "it is being opened"
+
+
+def _model(vitals: Vitals) -> str:
+    if vitals.dialogue is None:
+        return "it has not told its language model yet"
+    return "" if vitals.dialogue.model else vitals.beats["dialogue"].told.detail or "there is no language model"
 
 
 def _dry(since: int, now: int, patience_s: float, what: str) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import msgspec
 
-from assistant.messages import SERVICES, CameraState, Heartbeat, Message, MicrophoneState, SpeakerState
+from assistant.messages import SERVICES, CameraState, DialogueState, Heartbeat, Message, MicrophoneState, SpeakerState
 
 MOST = 64  # cameras and flows that are kept: a name is told by a configuration, but nobody counts those
 
@@ -35,6 +35,7 @@ class Vitals:
         self.cameras: dict[str, CameraState] = {}  # the configured ones, by name
         self.microphone: MicrophoneState | None = None
         self.speaker: SpeakerState | None = None
+        self.dialogue: DialogueState | None = None
         self.flows: dict[str, Flow] = {}  # by the figure that counts it
 
     def fold(self, message: Message, sender: str, sent_at: int) -> None:
@@ -50,6 +51,8 @@ class Vitals:
                 self._begin_anew("heard_s", sent_at)
             case SpeakerState():
                 self.speaker = message
+            case DialogueState():
+                self.dialogue = message
 
     @property
     def _room(self) -> bool:

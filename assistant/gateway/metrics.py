@@ -124,6 +124,7 @@ class Vital:
         yield from self._services(beats)
         yield from _figures({name: beat for name, beat in beats.items() if self._fresh(beat)})
         yield from self._devices()
+        yield from self._context()
         yield from self._npu()
 
     def _fresh(self, beat: Beat) -> bool:
@@ -165,6 +166,16 @@ class Vital:
         if (speaker := self._vitals.speaker) is not None:
             muted.add_metric(("speaker",), float(speaker.muted))
         yield from (live, muted)
+
+    def _context(self) -> Iterator[Metric]:
+        context = GaugeMetricFamily("assistant_context_tokens", "Tokens that prompt and reply may have together.")
+        used = GaugeMetricFamily(
+            "assistant_context_used_tokens", "Of these, those of the spoken conversation in the KV cache."
+        )
+        if (dialogue := self._vitals.dialogue) is not None:
+            context.add_metric((), dialogue.context)
+            used.add_metric((), dialogue.used)
+        yield from (context, used)
 
     def _npu(self) -> Iterator[Metric]:
         load = GaugeMetricFamily("assistant_npu_load_ratio", "How busy a core of the NPU is, 0 to 1.", labels=("core",))
