@@ -51,7 +51,7 @@ def turn_of(record: logging.LogRecord) -> str:
 
 def formatter(style: Format, name: str, journal: bool) -> logging.Formatter:
     """For the service called ``name``; ``journal``: its lines go there."""
-    plain = JsonLines(name) if style == "json" else JournalLines() if journal else Lines(name)
+    plain = JsonLines(name) if style == "json" else Lines("" if journal else name)
     return Prioritised(plain) if journal else plain
 
 
@@ -59,19 +59,13 @@ class Lines(logging.Formatter):
     """Time, service, level, text."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"%(asctime)s {name:<10} %(levelname).1s %(message)s", "%H:%M:%S")
+        """Without a name the text alone: the journal itself knows the time and the unit."""
+        head = f"%(asctime)s {name:<10} %(levelname).1s " if name else ""
+        super().__init__(f"{head}%(message)s", "%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         turn = turn_of(record)
         return super().formatMessage(record) + (f" turn={turn}" if turn else "")
-
-
-class JournalLines(Lines):
-    """The text alone: the journal itself knows the time and the unit."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-        self._style = logging.PercentStyle("%(message)s")
 
 
 class JsonLines(logging.Formatter):
@@ -82,7 +76,7 @@ class JsonLines(logging.Formatter):
         self._name = name
 
     def format(self, record: logging.LogRecord) -> str:
-        said = {
+        said: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "at": time.monotonic_ns(),  # on the clock of the turns' records
             "level": record.levelname.lower(),
@@ -106,7 +100,7 @@ class Prioritised(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         priority = next(priority for level, priority in PRIORITIES if record.levelno >= level)
-        return "\n".join(f"<{priority}>{line}" for line in self._plain.format(record).splitlines())
+        return "\n".join(f"<{priority}>{line}" for line in self._plain.format(record).rstrip("\n").split("\n"))
 
 
 def to_the_journal(stream: TextIO | TextIOBase, environ: Mapping[str, str] = os.environ) -> bool:

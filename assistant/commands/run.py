@@ -43,7 +43,8 @@ def _supervise(asked: argparse.Namespace) -> int:
     runtime = asked.runtime or paths.runtime()
     with _simulated.settings(asked, runtime) as found:
         _settings.services(found)
-        logs(found.section("log", _settings.Log).level, "supervisor")
+        log = found.section("log", _settings.Log)
+        logs(log.level, "supervisor", log.format)
         if not asked.ephemeral:
             _simulated.tell(asked)
         return Supervisor(

@@ -16,7 +16,7 @@ from assistant.config import Engine
 from assistant.core import loudness
 from assistant.core.levels import Meter
 from assistant.core.playout import Block, Playout, Said, age
-from assistant.journal import of
+from assistant.journal import about, of
 from assistant.messages import (
     AudioOut,
     Duck,
@@ -131,10 +131,11 @@ class Synthesis:
         while (job := self._jobs.get()) is not None:
             error, began = "", time.perf_counter()
             try:
-                for chunk in self._voice.speak(job.text, job.language):
-                    if job.turn in self._unwanted:
-                        break
-                    self._put(Piece(job.turn, job.index, chunk, (time.perf_counter() - began) * 1000))
+                with about(job.turn):
+                    for chunk in self._voice.speak(job.text, job.language):
+                        if job.turn in self._unwanted:
+                            break
+                        self._put(Piece(job.turn, job.index, chunk, (time.perf_counter() - began) * 1000))
             except EngineError as problem:
                 error = str(problem)
             self._put(Piece(job.turn, job.index, None, error=error))

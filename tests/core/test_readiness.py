@@ -11,12 +11,8 @@ from assistant.messages import CameraState, DialogueState, Heartbeat, Message, M
 S = 1_000_000_000
 NOW = 1000 * S
 SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker")
+SILENCE = ("microphone", "no sound came from it for 30 s")
 Told = tuple[str, Message, float]  # sender, message, seconds ago
-
-MODEL = DialogueState(persona="plain", language="en", picture="fresh", model="pico", context=512)
-CAMERA = CameraState(camera="main", state="live", called=("main",))
-DOOR = CameraState(camera="door", state="live", called=("door", "front door"))
-LIVE = MicrophoneState(state="live", detail="USB")
 
 
 def beat(sender: str, ago: float = 0.5, state: Any = "ready", detail: str = "", **figures: float) -> Told:
@@ -24,14 +20,27 @@ def beat(sender: str, ago: float = 0.5, state: Any = "ready", detail: str = "", 
 
 
 def frames(count: float, ago: float, fps: float = 5.0, camera: str = "main") -> Told:
-    return beat("camera", ago, **{f"frames.{camera}": count, f"fps.{camera}": fps})
+    figures = {"pid": 7.0, f"frames.{camera}": count, f"fps.{camera}": fps}
+    return "camera", Heartbeat(state="ready", figures=figures), ago
+
+
+def eye(state: Any, ago: float = 60, detail: str = "", camera: str = "main") -> Told:
+    return "camera", CameraState(camera=camera, state=state, detail=detail, called=(camera,)), ago
+
+
+def ear(state: Any, ago: float = 60, detail: str = "") -> Told:
+    return "microphone", MicrophoneState(state=state, detail=detail), ago
+
+
+def mind(model: str) -> Told:
+    return "dialogue", DialogueState(persona="plain", language="en", picture="fresh", model=model), 60
 
 
 WELL: dict[str, list[Told]] = {
-    "camera": [("camera", CAMERA, 60), frames(1, 59), frames(300, 0.5)],
-    "microphone": [("microphone", LIVE, 60), beat("microphone", 59, heard_s=1), beat("microphone", heard_s=59)],
+    "camera": [eye("live"), frames(1, 59), frames(300, 0.5)],
+    "microphone": [ear("live"), beat("microphone", 59, heard_s=1), beat("microphone", heard_s=59)],
     "vision": [beat("vision")],
-    "dialogue": [("dialogue", MODEL, 60), beat("dialogue")],
+    "dialogue": [mind("pico"), beat("dialogue")],
     "speaker": [("speaker", SpeakerState(volume=1, muted=False), 60), beat("speaker", open=1.0)],
 }
 
@@ -54,59 +63,31 @@ def vitals(**instead: list[Told]) -> Vitals:
         ({"vision": [beat("vision", ago=SILENT_S - 1)]}, "", ""),  # it encodes
         ({"vision": [beat("vision", state="starting")]}, "vision", "it is starting"),
         ({"speaker": [beat("speaker", state="stopping")]}, "speaker", "it is stopping"),
-        ({"dialogue": [("dialogue", MODEL, 9), beat("dialogue", state="degraded", detail="hot")]}, "", ""),
+        ({"dialogue": [mind("pico"), beat("dialogue", state="degraded", detail="hot")]}, "", ""),
         # the camera
-        ({"camera": [("camera", CAMERA, 60), frames(7, 60), frames(7, 0.5)]}, "camera main", "no frame came for 60 s"),
-        ({"camera": [("camera", CAMERA, 60), beat("camera")]}, "camera main", "no frame came for 60 s"),
-        ({"camera": [frames(7, 60), ("camera", CAMERA, 2), frames(7, 0.5)]}, "", ""),  # just opened
-        ({"camera": [("camera", CAMERA, 60), frames(7, 10, fps=0.2), frames(7, 0.5, fps=0.2)]}, "", ""),
-        ({"camera": [("camera", CAMERA, 60), frames(7, 20, 0.2), frames(7, 1, 0.2)]}, "camera main", "no frame came"),
-        (
-            {"camera": [("camera", CameraState(camera="main", state="muted", called=("main",)), 60), frames(7, 60)]
-                + [beat("camera")]},
-            "",
-            "",
-        ),
-        (
-            {"camera": [("camera", CameraState(camera="main", state="lost", detail="unplugged", called=("main",)), 9)]
-                + [beat("camera", state="degraded")]},
-            "camera main",
-            "unplugged",
-        ),
-        (
-            {"camera": [("camera", CameraState(camera="main", state="starting", called=("main",)), 9), beat("camera")]},
-            "camera main",
-            "it is being opened",
-        ),
-        ({"camera": [*WELL["camera"], ("camera", DOOR, 60)]}, "camera door", "no frame came for 60 s"),
+        ({"camera": [eye("live"), frames(7, 60), frames(7, 0.5)]}, "camera main", "no frame came for 60 s"),
+        ({"camera": [eye("live"), beat("camera")]}, "camera main", "no frame came for 60 s"),
+        ({"camera": [frames(7, 60), eye("live", 2), frames(7, 0.5)]}, "", ""),  # just opened
+        ({"camera": [eye("live"), frames(7, 10, fps=0.2), frames(7, 0.5, fps=0.2)]}, "", ""),
+        ({"camera": [eye("live"), frames(7, 20, 0.2), frames(7, 1, 0.2)]}, "camera main", "no frame came"),
+        ({"camera": [eye("muted"), frames(7, 60), beat("camera")]}, "", ""),
+        ({"camera": [eye("lost", detail="unplugged"), beat("camera", state="degraded")]}, "camera main", "unplugged"),
+        ({"camera": [eye("starting"), beat("camera")]}, "camera main", "it is being opened"),
+        ({"camera": [*WELL["camera"], eye("live", camera="door")]}, "camera door", "no frame came for 60 s"),
         ({"camera": [*WELL["camera"], ("camera", CameraState(camera="upload-1", state="lost"), 9)]}, "", ""),
         # the microphone
         ({"microphone": [beat("microphone")]}, "microphone", "it has not told how it is yet"),
-        ({"microphone": [("microphone", MicrophoneState(state="bus"), 60), beat("microphone")]}, "", ""),
-        ({"microphone": [("microphone", MicrophoneState(state="muted"), 60), beat("microphone")]}, "", ""),
-        (
-            {"microphone": [("microphone", MicrophoneState(state="lost", detail="no such device"), 9)]
-                + [beat("microphone", state="degraded")]},
-            "microphone",
-            "no such device",
-        ),
-        (
-            {"microphone": [("microphone", LIVE, 60), beat("microphone", 30, heard_s=4), beat("microphone", heard_s=4)]},
-            "microphone",
-            "no sound came from it for 30 s",
-        ),
+        ({"microphone": [ear("bus"), beat("microphone")]}, "", ""),
+        ({"microphone": [ear("muted"), beat("microphone")]}, "", ""),
+        ({"microphone": [ear("lost", detail="no such device"), beat("microphone")]}, "microphone", "no such device"),
+        ({"microphone": [ear("live"), beat("microphone", 30, heard_s=4), beat("microphone", heard_s=4)]}, *SILENCE),
         # models and the speaker
         ({"dialogue": [beat("dialogue")]}, "dialogue", "it has not told its language model yet"),
-        (
-            {"dialogue": [("dialogue", DialogueState(persona="plain", language="en", picture="fresh"), 9)]
-                + [beat("dialogue", state="degraded", detail="no model fits")]},
-            "dialogue",
-            "no model fits",
-        ),
+        ({"dialogue": [mind(""), beat("dialogue", state="degraded", detail="none fits")]}, "dialogue", "none fits"),
         ({"speaker": [beat("speaker", state="degraded", detail="lost: gone", open=0.0)]}, "speaker", "lost: gone"),
         ({"speaker": [beat("speaker", state="degraded", detail="playing on hdmi", open=1.0)]}, "", ""),
     ],
-)  # fmt: skip
+)
 def test_what_is_missing_and_why(instead: dict[str, list[Told]], what: str, why: str) -> None:
     found = missing(vitals(**instead), SERVICES, NOW)
     assert [one.what for one in found] == ([what] if what else [])
