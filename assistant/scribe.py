@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.core.completeness import Completeness
+from assistant.journal import about
+from assistant.messages import Turn
 from pipelines import asr
 from pipelines.engine import EngineError
 
@@ -56,8 +58,8 @@ Task: TypeAlias = Literal["feed", "guess", "finish"]
 class Dictation:
     """One utterance on its way through the thread. All methods return at once."""
 
-    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None]) -> None:
-        self._scribe, self.deliver = scribe, deliver
+    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None], turn: Turn | None) -> None:
+        self._scribe, self.deliver, self.turn = scribe, deliver, turn
         self.void = False
         # the thread's own:
         self.utterance: asr.Utterance | None = None
@@ -121,9 +123,9 @@ class Scribe:
         self._closed = False
         threading.Thread(target=self._work, name="recognition", daemon=True).start()
 
-    def dictate(self, deliver: Callable[[Said], None]) -> Dictation:
-        """Begin an utterance; ``deliver`` is called from ``deliver``."""
-        return Dictation(self, deliver)
+    def dictate(self, deliver: Callable[[Said], None], turn: Turn | None = None) -> Dictation:
+        """Begin an utterance; ``deliver`` is called from ``deliver``. ``turn``: its, as log lines have it."""
+        return Dictation(self, deliver, turn)
 
     def deliver(self) -> None:
         """Hand over what has come since the last time. Raises what the thread ended of (EngineError where the
@@ -173,7 +175,8 @@ class Scribe:
             self._began = None
             self._wake()
             while (job := self._next()) is not None:
-                self._do(job)
+                with about(job.dictation.turn):
+                    self._do(job)
                 self._began = None
         except BaseException as error:  # the loop is told of any, and dies of it as if it were its own
             self._error, self._began = error, None
