@@ -53,6 +53,8 @@ class SpeechEnded(Message, frozen=True, kw_only=True):
     stream: str
     last_sample_at: int  # end of the last frame that held speech
     why: Literal["silence", "released", "too long"]
+    detector_at: int = 0  # when the detector of the end of turns had listened to the last pause; 0: it was not asked …
+    detector_ms: float = 0.0  # … and for how long it had
 
 
 class Hearing(Message, frozen=True, kw_only=True):
