@@ -131,7 +131,7 @@ class Figures:
             recognition_ms=recognition_ms,
             encode_ms=self._measured("encode", case),
             token_ms=self._measured("prefill", case) / max(1.0, self._sequential.computed(MAIN) or 0.0),
-            reply_token_ms=self._measured("decode", case) / max(1.0, said),
+            reply_token_ms=self._measured("decode", case) / max(1.0, said - 1),
             clause_tokens=round(said),
             block_ms=block_ms,
             **waits,

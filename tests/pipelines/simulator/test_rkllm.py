@@ -236,7 +236,7 @@ def test_what_the_npu_cost_is_whole_when_the_end_is_told(
     model = start(version)
     _, end = say(model, [SYSTEM], "Count.")
     assert end.npu is not None
-    assert end.npu.hold_ms >= 12
+    assert end.npu.hold_ms >= 10  # the first of the six comes with the prompt
     assert end.npu.behind == ""
     assert (end.memory_mb > 0) == (version in FIGURES)
     with Npu("vision", tmp_path / "npu").hold(Rank.IDLE):
@@ -375,5 +375,5 @@ def test_the_model_knows_the_examples(version: str, start: Start, monkeypatch: p
         for content in (("Who?",), (picture(1), "What is it?")):
             reply = say(model, [SYSTEM, *EXAMPLES], *content)[0]
             assert reply.index("Be brief.") < reply.index("Is it on?") < reply.index("Yes, it is on.")
-            assert reply.index("Yes, it is on.") < reply.index(content[-1])  # type: ignore[arg-type]
+            assert reply.index("Yes, it is on.") < reply.index(content[-1])
             assert reply.count("Is it on?") == 1
