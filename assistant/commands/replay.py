@@ -1,7 +1,7 @@
 """Play a scenario: the real processes, in real time, in directories of their own.
 
 With --json one JSON object a turn goes to stdout, and a line with "dropped" for a step that opened none; logs go to
-stderr. The README describes the format of scenario files.
+stderr. docs/configuration.md describes the format of scenario files.
 """
 
 import argparse
