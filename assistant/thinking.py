@@ -25,12 +25,12 @@ class Happened(msgspec.Struct, frozen=True):
 
 
 class Run:
-    """``take`` what happened, until ``over``; or ``close`` it."""
+    """``take`` what happened, until ``over``; or ``close`` it, or ``leave`` it where it is."""
 
     def __init__(self, events: Generator[llm.Event, None, None], wake: Callable[[], None]) -> None:
         self._events, self._wake = events, wake
         self._happened: deque[Happened] = deque()
-        self._closed = self.over = False
+        self._closed = self.left = self.over = False
         self._seen: llm.Event | None = None
         self.progress_at = self.began_at = time.monotonic_ns()  # something came that was not just the same again
 
@@ -54,11 +54,15 @@ class Run:
         self._closed = True
         self._happened.clear()
 
+    def leave(self) -> None:
+        """It need not go on now; what it has given may still be taken, up to its end."""
+        self.left = True
+
     def work(self) -> None:
         """In the thread."""
         began, error = time.perf_counter(), None
         try:
-            while not self._closed:
+            while not (self._closed or self.left):
                 event = next(self._events, None)
                 if event is None:
                     break

@@ -49,7 +49,7 @@ class Options(openai_client.Options, frozen=True, kw_only=True):
     jpeg_quality: Annotated[int, msgspec.Meta(ge=30, le=100)] = 85
     extended: bool = False  # also send top_k and repetition_penalty, which only local servers know
     thinking_opened: bool = False  # the model's template opens a thought itself, and the server does not take it out
-    # The server goes on with a last message of the assistant's: vLLM and SGLang where they are told to, llama.cpp anyway.
+    # the server goes on with a last message of the assistant's: vLLM and SGLang when told to, llama.cpp anyway
     continues: bool = False
     warm: bool = False  # prefill ahead by asking for one token: for a server that caches prefixes and costs nothing
 
