@@ -153,18 +153,21 @@ class Vital:
         yield from (up, state, memory, restarts)
 
     def _devices(self) -> Iterator[Metric]:
-        live = GaugeMetricFamily(
-            "assistant_device_live", "Whether a device is open and works: 1, or 0.", labels=("device",)
-        )
-        muted = GaugeMetricFamily("assistant_device_muted", "Whether a device is muted: 1, or 0.", labels=("device",))
-        states: dict[str, str] = {f"camera {name}": state.state for name, state in dict(self._vitals.cameras).items()}
+        labels = ("device", "camera")  # which camera; "" of other devices
+        live = GaugeMetricFamily("assistant_device_live", "Whether a device is open: 1, or 0.", labels=labels)
+        muted = GaugeMetricFamily("assistant_device_muted", "Whether a device is muted: 1, or 0.", labels=labels)
+        states: dict[tuple[str, str], str] = {
+            ("camera", name): camera.state for name, camera in self._vitals.cameras.items()
+        }
         if self._vitals.microphone is not None:
-            states["microphone"] = self._vitals.microphone.state
+            states["microphone", ""] = self._vitals.microphone.state
         for device, told in states.items():
-            live.add_metric((device,), float(told in ("live", "bus")))
-            muted.add_metric((device,), float(told == "muted"))
+            live.add_metric(device, float(told in ("live", "bus")))
+            muted.add_metric(device, float(told == "muted"))
         if (speaker := self._vitals.speaker) is not None:
-            muted.add_metric(("speaker",), float(speaker.muted))
+            muted.add_metric(("speaker", ""), float(speaker.muted))
+        if (beat := self._vitals.beats.get("speaker")) is not None and "open" in beat.told.figures:
+            live.add_metric(("speaker", ""), beat.told.figures["open"])
         yield from (live, muted)
 
     def _context(self) -> Iterator[Metric]:
