@@ -1,1 +1,1 @@
-"""The front door: what people, programs and monitoring reach the daemon through."""
+"""The daemon's front door: HTTP and WebSocket for people, programs and monitoring. Nothing else knows web libraries."""
