@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket
 
 from assistant.gateway.errors import Refusal
 from assistant.gateway.link import Link
+from assistant.gateway.monitor import Monitor
 from assistant.gateway.settings import Settings
 
 B = TypeVar("B")
@@ -23,6 +24,7 @@ class Gate:
     ) -> None:
         """``config``: the resolved settings of all services. ``clock``: CLOCK_MONOTONIC ns."""
         self.link, self.settings, self.config, self.clock, self.version = link, settings, config, clock, version
+        self.monitor = Monitor(link, clock, version)
 
 
 Handler = Callable[[Request, Gate], Awaitable[Any]]

@@ -19,10 +19,11 @@ from starlette.websockets import WebSocket
 
 from assistant import paths
 from assistant.core import access
-from assistant.gateway import daemon, errors, page
+from assistant.gateway import daemon, errors, health, page
 from assistant.gateway.errors import Refusal
 from assistant.gateway.guard import Guard
 from assistant.gateway.link import Link, Overrun, Unreachable
+from assistant.gateway.monitor import ROUTE, Counted
 from assistant.gateway.routes import Gate, Route, SocketRoute, written
 from assistant.gateway.settings import Settings
 from assistant.service import RESOLVED, Service, Unfit
@@ -30,7 +31,7 @@ from assistant.service import RESOLVED, Service, Unfit
 log = logging.getLogger(__name__)
 
 # Each area's table; the document of the API lists them in this order.
-TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES,)
+TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES, health.ROUTES)
 SOCKETS: tuple[SocketRoute, ...] = ()
 
 STOP_S = 2  # for what is being answered to end, once the gateway is told to
@@ -49,7 +50,9 @@ def serve(service: Service, settings: Settings) -> None:
     link = Link(service, tuple(config.get("supervisor", {}).get("services", ())), version)
     gate = Gate(link, settings, config, service.clock, version)
     port = listener.getsockname()[1]
-    thread = WebThread(Guard(Dispatch(gate, TABLES, SOCKETS), gate), link, service, listener)
+    thread = WebThread(
+        Counted(Guard(Dispatch(gate, TABLES, SOCKETS), gate), gate.monitor.metrics), link, service, listener
+    )
     thread.start()
     service.figures["port"] = port
     service.ready(_url(settings.host, port))
@@ -180,7 +183,7 @@ class Dispatch:
             raise Refusal(
                 405, "method_not_allowed", f"{path[:200]} takes {allowed}, not {method}.", headers={"Allow": allowed}
             )
-        request.scope["path_params"] = found
+        request.scope["path_params"], request.scope[ROUTE] = found, route.path
         return written(await route.handler(request, self._gate))
 
     def _find(self, path: str) -> tuple[Mapping[str, Route] | None, Mapping[str, str]]:
@@ -198,5 +201,6 @@ class Dispatch:
         if route is None:
             await socket_.close(1008, "there is no WebSocket here")
             return
+        scope[ROUTE] = route.path
         with contextlib.suppress(ClientDisconnect):
             await route.handler(socket_, self._gate)

@@ -19,7 +19,16 @@ from tests import boards, processes
 
 DEPLOY = processes.ROOT / "deploy"
 OF_A_TARGET = {"instance", "job"}  # labels that Prometheus adds
-OF_NAMES = {"service", "camera", "version", "core", "le", *OF_A_TARGET}  # whose values no file can know
+OF_NAMES = {
+    "service",
+    "camera",
+    "version",
+    "core",
+    "le",
+    "route",
+    "status",
+    *OF_A_TARGET,
+}  # whose values no file can know
 Series = dict[str, dict[str, set[str]]]  # name -> label -> its values
 
 
@@ -37,7 +46,9 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Series:
     vitals.fold(MicrophoneState(state="live"), "microphone", 1)
     vitals.fold(SpeakerState(volume=1.0, muted=False), "speaker", 1)
     vitals.fold(DialogueState(persona="plain", language="en", picture="fresh"), "dialogue", 1)
-    text = Metrics(vitals, lambda: 1, "1.0", Tree(tree.root)).render()[0].decode()
+    metrics = Metrics(vitals, lambda: 1, "1.0", Tree(tree.root))
+    metrics.answered("/api/v1/state", 200)
+    text = metrics.render()[0].decode()
     found: Series = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
