@@ -17,10 +17,10 @@ from assistant.checkup.tree import Tree
 from assistant.core import figures
 from assistant.core.figures import BUCKETS_S, DROPPED, FIGURES, STAGES
 from assistant.core.readiness import SILENT_S
-from assistant.core.turnfacts import Reason, TurnRecord
+from assistant.core.turnfacts import TurnRecord
 from assistant.core.vitals import Beat, Vitals
 from assistant.gateway import machine
-from assistant.messages import SERVICES, Interrupt, Message, SpeechDropped, WakeWord
+from assistant.messages import SERVICES, Interrupt, Message, Reason, SpeechDropped, WakeWord
 
 STATES = ("starting", "ready", "degraded", "stopping")
 JOBS = ("encode", "reply")  # of the NPU

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 
 from assistant.checkup.tree import Tree
 from assistant.core.figures import BUCKETS_S
-from assistant.core.turnfacts import Reason, TurnRecord
+from assistant.core.turnfacts import TurnRecord
 from assistant.core.vitals import Vitals
 from assistant.gateway.machine import resident_bytes
 from assistant.gateway.metrics import Metrics
@@ -26,6 +26,7 @@ from assistant.messages import (
     Interrupt,
     MicrophoneState,
     NpuCost,
+    Reason,
     SpeakerState,
     SpeechDropped,
     Turn,
