@@ -17,6 +17,7 @@ from assistant.messages import (
     AudioOut,
     Embedding,
     Frame,
+    Heartbeat,
     Look,
     Message,
     Playback,
@@ -70,6 +71,7 @@ class Inbox:
             return
         if len(self._waiting) >= self._limit:
             self._overrun = True
+            self._link.overruns += 1
             self._waiting.clear()
         else:
             self._waiting.append(received)
@@ -128,7 +130,10 @@ class Link:
         """``services``: those that the settings ask for."""
         self._service = service
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._services = frozenset(services)
+        self.services = services
+        self.turned_at = service.clock()  # when ``pump`` last began, ns
+        self.overruns = 0  # readers that were too slow
+        self._watchers: list[Callable[[Received], None]] = []
         self._outbox: deque[Letter] = deque()
         self._wanted: deque[tuple[type[Message], bool]] = deque()  # to be subscribed, or no longer
         self._newest: dict[tuple[type[Message], Any], Received] = {}
@@ -147,6 +152,7 @@ class Link:
 
     def pump(self) -> None:
         """One step: subscribe, send what waits, hand over what arrived. Returns after a quarter of a second at most."""
+        self.turned_at = self._service.clock()
         while self._wanted:
             kind, wanted = self._wanted.popleft()
             self._service.bus.listen(kind) if wanted else self._service.bus.ignore(kind)
@@ -202,11 +208,20 @@ class Link:
         self._snapshot.note(self._service.health, self._service.name, now)  # nobody receives what it published itself
         return self._snapshot.now(now)
 
+    @property
+    def own(self) -> tuple[str, Heartbeat]:
+        """This service's name, and how it is: nobody receives what it published itself."""
+        return self._service.name, self._service.beat
+
+    def watch(self, watcher: Callable[[Received], None]) -> None:
+        """Show it everything that arrives, before whoever follows it."""
+        self._watchers.append(watcher)
+
     async def send(self, message: Message, payload: Any = None, to: Sequence[str] = ()) -> None:
         """Send into the inboxes that TOPICS names for this type (or only ``to`` these), of those services that this
         daemon runs, and return when it is sent. Raises Unreachable."""
         inboxes = to or TOPICS[type(message)].inboxes
-        chosen = [name for name in inboxes if name in self._services]
+        chosen = [name for name in inboxes if name in self.services]
         if not chosen:
             raise Unreachable(f"this daemon runs without {' and '.join(inboxes)} (supervisor.services)")
         loop, deadline = asyncio.get_running_loop(), time.monotonic() + SEND_S
@@ -247,6 +262,8 @@ class Link:
 
     def _deliver(self, received: Received) -> None:
         self._snapshot.note(received.message, received.stamp.sender, received.stamp.sent_at)
+        for watcher in self._watchers:
+            watcher(received)
         for inbox in list(self._inboxes.get(type(received.message), ())):
             inbox.offer(received)
 

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 from assistant.gateway.errors import Refusal
 from assistant.gateway.keys import Keys
 from assistant.gateway.link import Link
+from assistant.gateway.monitor import Monitor
 from assistant.gateway.settings import Settings
 
 B = TypeVar("B")
@@ -31,6 +32,7 @@ class Gate:
         """``config``: the resolved settings of all services. ``clock``: CLOCK_MONOTONIC ns."""
         self.link, self.settings, self.config, self.clock = link, settings, config, clock
         self.version, self.keys = version, keys
+        self.monitor = Monitor(link, clock, version)
 
 
 Handler = Callable[[Request, Gate], Awaitable[Any]]
