@@ -105,8 +105,8 @@ def run(service: Service, settings: Settings) -> None:
             ears.take(received)
         ears.listen()
         scribe.deliver()
-        if scribe.recognizer is not None and not service.ready_detail:
-            engines = (scribe.recognizer, detector, scribe.detector, spotter)
+        if scribe.loaded and not service.ready_detail:
+            engines = (scribe.recognizer, detector, scribe.melody.detector, spotter)
             service.ready(", ".join(name_of(each) for each in engines if each is not None))
             ears.say_state()
     ears.end()
@@ -241,7 +241,7 @@ class Ears:
 
     def well(self) -> None:
         """Recognition works: whether all of the microphone does is the device's to say."""
-        if self._scribe.recognizer is None:
+        if not self._scribe.loaded:
             return  # it is still starting
         if self._muted:
             self._service.be("ready", "muted")

@@ -67,6 +67,17 @@ def test_a_recognizer_that_cannot_be_loaded_is_named_and_not_tried_again(
         assert "the ears are ill" in said
 
 
+def test_a_detector_of_the_end_of_turns_that_cannot_be_loaded_is_named(runtime: Path, tmp_path: Path) -> None:
+    mark, cut = tmp_path / "mark", tmp_path / "smart-turn.onnx"
+    mark.touch()
+    cut.write_bytes(b"\x08\x07half of it")
+    settings = {"engine": "smart_turn", "smart_turn": {"model": str(cut)}}
+    with started(command(runtime, mark, endofturn=settings)) as process:
+        code, said = ended(process)
+        assert code == 78
+        assert f"{cut} cannot be opened; it may be cut short, download it again" in said
+
+
 def test_a_button_of_its_own_opens_and_ends_a_turn(runtime: Path, join: Join, tmp_path: Path) -> None:
     """A pipe in place of the input device. In the mode that wants the button; nobody sends a PushToTalk."""
     mark, device, client = tmp_path / "mark", tmp_path / "event0", join()
