@@ -72,7 +72,7 @@ class Saying:
         self._read = read
         self.turn, self._stream = turn, stream
         self._service, self._scribe, self._house, self._judge = service, scribe, house, judge
-        self._dictation = scribe.dictate(self._said)
+        self._dictation = scribe.dictate(self._said, self.turn)
         self._sound: list[PCM] = []
         self._fed = 0  # of them
         self._guess = 0  # number of the one that stands, or is being made; 0: none
@@ -110,7 +110,7 @@ class Saying:
         self._guesses += 1  # what is still to come of the last one is void
         if self._finishing:
             self._dictation.drop()
-            self._dictation, self._fed = self._scribe.dictate(self._said), 0
+            self._dictation, self._fed = self._scribe.dictate(self._said, self.turn), 0
         for pcm in self._sound[self._fed :]:
             self._dictation.feed(pcm)
         self._fed = len(self._sound)
@@ -216,7 +216,7 @@ class Saying:
         """It is nothing as a whole. Perhaps someone coughed before the question: what followed may be one by itself."""
         since, self._nonsense = self._nonsense, 0
         self._dictation.drop()
-        self._dictation = self._scribe.dictate(self._said)
+        self._dictation = self._scribe.dictate(self._said, self.turn)
         for pcm in self._sound[since:]:
             self._dictation.feed(pcm)
         self._finish()

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.core.completeness import Completeness
+from assistant.journal import about
 from assistant.melody import Melody, Weighed
+from assistant.messages import Turn
 from pipelines import asr, endofturn
 from pipelines.engine import EngineError
 
@@ -58,8 +60,8 @@ Task: TypeAlias = Literal["feed", "guess", "finish"]
 class Dictation:
     """One utterance on its way through the thread. All methods return at once."""
 
-    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None]) -> None:
-        self._scribe, self.deliver = scribe, deliver
+    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None], turn: Turn | None) -> None:
+        self._scribe, self.deliver, self.turn = scribe, deliver, turn
         self.void = False
         self.utterance: asr.Utterance | None = None  # the thread's own
         self._tail: deque[PCM] = deque()
@@ -126,9 +128,9 @@ class Scribe:
     def loaded(self) -> bool:
         return self.recognizer is not None and self.melody.loaded
 
-    def dictate(self, deliver: Callable[[Said], None]) -> Dictation:
-        """Begin an utterance; ``deliver`` is called from ``deliver``."""
-        return Dictation(self, deliver)
+    def dictate(self, deliver: Callable[[Said], None], turn: Turn | None = None) -> Dictation:
+        """Begin an utterance; ``deliver`` is called from ``deliver``. ``turn``: its, as log lines have it."""
+        return Dictation(self, deliver, turn)
 
     def deliver(self) -> None:
         """Hand over what has come since the last time. Raises what a thread ended of (EngineError where an engine
@@ -185,7 +187,8 @@ class Scribe:
             self._began = None
             self._wake()
             while (job := self._next()) is not None:
-                self._do(job)
+                with about(job.dictation.turn):
+                    self._do(job)
                 self._began = None
         except BaseException as error:  # the loop is told of any, and dies of it as if it were its own
             self._error, self._began = error, None

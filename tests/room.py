@@ -127,7 +127,7 @@ class Noting(Scribe):
 
     said: list[Said]
 
-    def dictate(self, deliver: Callable[[Said], None]) -> Dictation:
+    def dictate(self, deliver: Callable[[Said], None], turn: Turn | None = None) -> Dictation:
         said: list[Said] = []
 
         def noted(one: Said) -> None:
@@ -135,7 +135,7 @@ class Noting(Scribe):
             deliver(one)
 
         self.said = said
-        return super().dictate(noted)
+        return super().dictate(noted, turn)
 
 
 class Room:

@@ -1,7 +1,5 @@
 """What is known of one turn, message by message, and the record made of it. For assistant.core.ledger."""
 
-from typing import Literal
-
 import msgspec
 
 from assistant.messages import (
@@ -11,6 +9,7 @@ from assistant.messages import (
     Message,
     NpuCost,
     PictureBound,
+    Reason,
     ReplyEnded,
     ReplySentence,
     ReplyToken,
@@ -25,7 +24,6 @@ from assistant.messages import (
     Unseen,
 )
 
-Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
 Stage = tuple[str, int, int]  # name, begin, end (CLOCK_MONOTONIC ns)
 
 TIMINGS = (

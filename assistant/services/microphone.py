@@ -267,6 +267,7 @@ class Ears:
             ear = self._streams.pop(block.stream, None) or self._ear()
             self._streams[block.stream] = ear
             ear.hear(block, payload)
+            self._service.figures["heard_s"] = self._service.figures.get("heard_s", 0.0) + seconds(block, payload)
         except audio.AudioError as error:
             log.warning("stream %r: %s", block.stream, error)
             return
@@ -315,6 +316,12 @@ class Ears:
         if self._pids.setdefault(sender, pid) != pid:
             self._pids[sender] = pid
             self._floor.free()
+
+
+def seconds(block: AudioIn, payload: bytes | memoryview) -> float:
+    """How long a block of sound lasts."""
+    size = block.rate * block.channels * np.dtype(block.sample).itemsize
+    return len(payload) / size if size > 0 else 0.0
 
 
 def _spotter(settings: Settings) -> wakeword.Spotter | None:
