@@ -12,6 +12,7 @@ from assistant.core import endpointer, overhearing
 from assistant.core.attention import Mode
 from assistant.core.attention import Settings as Attention
 from assistant.core.button import Settings as Contacts
+from assistant.core.button import Unmuting
 from assistant.core.completeness import by_words
 from assistant.core.floor import WATCHED, Floor
 from assistant.hearing import Ear
@@ -65,7 +66,7 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     attention: Attention = Attention()  # of the mode "wakeword": how long it listens, and for what
     wakeword: Engine = Engine("auto")  # used in the mode "wakeword" alone
     button: Engine = Engine("none")
-    contacts: Contacts = Contacts()  # of that button: how long they bounce, and how long is too long
+    contacts: Contacts = Contacts()  # of that button: bouncing, how long is too long, whether it unmutes
     # Speech during a reply: "half" is ignored (the button, the keyboard and a wake word are not); "full" interrupts;
     # "auto" interrupts while the reply's echo can be told from it. Both may take what is said right after a reply for
     # its echo, and miss more than they should in noise (assistant bench bargein): so neither is the default.
@@ -128,6 +129,7 @@ class Ears:
         self._muted = service.muted
         self._device: SoundIn | None = None
         self._presses: Presses | None = None
+        self._unmuting = Unmuting(settings.contacts)
         self._button_lost = ""
         self._reply = ReplyEnded(turn=Turn(LIVE, 0), reason="stop", text="", sentences=0)  # the newest
         if settings.button.engine != "none":
@@ -216,6 +218,9 @@ class Ears:
             press = PushToTalk(pressed=change.pressed, at=change.at)
             self._service.publish(press)
             self._button(press)
+            if self._unmuting.wanted(change, self._muted):
+                log.info("the button was held: the microphone hears again")
+                self._mute(False)
         if self._device is None:
             return
         if self._device.changed():
