@@ -56,8 +56,8 @@ Task: TypeAlias = Literal["feed", "guess", "finish"]
 class Dictation:
     """One utterance on its way through the thread. All methods return at once."""
 
-    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None]) -> None:
-        self._scribe, self.deliver = scribe, deliver
+    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None], language: str, patient: bool) -> None:
+        self._scribe, self.deliver, self.language, self.patient = scribe, deliver, language, patient
         self.void = False
         # the thread's own:
         self.utterance: asr.Utterance | None = None
@@ -90,7 +90,7 @@ class Dictation:
         return pcm
 
 
-class _Job(msgspec.Struct):
+class _Job(msgspec.Struct, eq=False):
     dictation: Dictation
     task: Task
     sound: list[PCM]
@@ -121,9 +121,10 @@ class Scribe:
         self._closed = False
         threading.Thread(target=self._work, name="recognition", daemon=True).start()
 
-    def dictate(self, deliver: Callable[[Said], None]) -> Dictation:
-        """Begin an utterance; ``deliver`` is called from ``deliver``."""
-        return Dictation(self, deliver)
+    def dictate(self, deliver: Callable[[Said], None], language: str = "", patient: bool = False) -> Dictation:
+        """Begin an utterance; ``deliver`` is called from ``deliver``. ``language``: that it is known to be of;
+        ``patient``: all others go first."""
+        return Dictation(self, deliver, language, patient)
 
     def deliver(self) -> None:
         """Hand over what has come since the last time. Raises what the thread ended of (EngineError where the
@@ -184,7 +185,11 @@ class Scribe:
             while not self._jobs and not self._closed:
                 self._changed.wait()
             self._began = time.monotonic()
-            return None if self._closed else self._jobs.popleft()
+            if self._closed:
+                return None
+            job = next((job for job in self._jobs if not job.dictation.patient), self._jobs[0])
+            self._jobs.remove(job)
+            return job
 
     def _do(self, job: _Job) -> None:
         dictation = job.dictation
@@ -194,7 +199,7 @@ class Scribe:
         try:
             if dictation.utterance is None:
                 assert self.recognizer is not None
-                dictation.utterance = self.recognizer.utterance()
+                dictation.utterance = self.recognizer.utterance(dictation.language)
             said = self._said(job, dictation.utterance)
         except EngineError as error:
             self._post(dictation, Failed(str(error)))

@@ -61,7 +61,7 @@ class Reader:
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def utterance(self) -> "Reading":
+    def utterance(self, language: str = "") -> "Reading":
         return Reading(self)
 
 

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from assistant.bus import Bus
-from assistant.messages import AudioIn, Heard, Heartbeat, PushToTalk, SpeechDropped, SpeechStarted
+from assistant.messages import (
+    AudioIn,
+    Heard,
+    Heartbeat,
+    Mute,
+    PushToTalk,
+    SpeechDropped,
+    SpeechStarted,
+    Transcribe,
+    Transcript,
+)
 from pipelines.audio import wav
 from pipelines.button import evdev
 from tests import processes
@@ -108,3 +118,41 @@ def test_a_button_of_its_own_opens_and_ends_a_turn(runtime: Path, join: Join, tm
         assert client.wait_for(Heartbeat, PATIENCE_S, lambda beat: "unplugged" in beat.detail) is not None
         process.terminate()
         assert ended(process)[0] == 0
+
+
+def test_what_a_program_wants_written_down_opens_no_turn(runtime: Path, join: Join, tmp_path: Path) -> None:
+    """Also where the microphone is muted: it is not the microphone that is listened to."""
+    mark, client = tmp_path / "mark", join()
+    client.listen(SpeechStarted, Heard, Transcript, Heartbeat)
+    with started(command(runtime, mark)) as process:
+        assert client.wait_for(Heartbeat, PATIENCE_S) is not None
+        for name, milliseconds in (("one", 300), ("two", 4000)):
+            client.send(Transcribe(stream=name), b"\0\0" * 16 * milliseconds, timeout_s=PATIENCE_S)
+        client.send(Transcribe(stream="torn"), b"\0", timeout_s=PATIENCE_S)
+        torn = client.wait_for(Transcript, PATIENCE_S)
+        assert torn is not None
+        assert (torn.stream, torn.error) == ("torn", "half a sample was sent")
+        say(client)
+        assert client.wait_for(SpeechStarted, PATIENCE_S) is not None
+        mark.touch()
+        told = [received(client) for _ in range(3)]
+        assert sum(isinstance(message, Heard) for message in told) == 1
+        assert [message for message in told if isinstance(message, Transcript)] == [
+            Transcript(stream="one", text="300 ms", language="en", duration_s=0.3),
+            Transcript(stream="two", text="4000 ms", language="en", duration_s=4.0),
+        ]
+        client.send(Mute(device="microphone", muted=True), timeout_s=PATIENCE_S)
+        client.send(Transcribe(stream="three"), b"\0\0" * 1600, timeout_s=PATIENCE_S)
+        assert received(client) == Transcript(stream="three", text="100 ms", language="en", duration_s=0.1)
+        process.terminate()
+        assert ended(process)[0] == 0
+
+
+def received(client: Bus) -> Heard | Transcript:
+    """What was understood next."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        came = client.receive(0.5)
+        if came is not None and isinstance(came.message, Heard | Transcript):
+            return came.message
+    raise AssertionError("nothing was understood")
