@@ -33,6 +33,6 @@ class Dictations:
                         Transcript(stream=wanted.stream, text=text, language=language, duration_s=seconds, error=error)
                     )
 
-        dictation = self._scribe.dictate(said, wanted.language, patient=True)
+        dictation = self._scribe.dictate(said, language=wanted.language, patient=True)
         dictation.feed(pcm)
         dictation.finish()

@@ -164,7 +164,7 @@ class Foresight:
             return
         self._drop_prompt()
         self._shown, self._progress = shown, Progress(self._service, ahead=True)
-        self._run = self._thinker.begin(self._model.prefill(prompt, owner=turn.conversation))
+        self._run = self._thinker.begin(self._model.prefill(prompt, owner=turn.conversation), turn)
 
     def _drop_prompt(self) -> None:
         """What was computed is not what will be asked."""

@@ -56,6 +56,8 @@ class SpeechEnded(Message, frozen=True, kw_only=True):
     stream: str
     last_sample_at: int  # end of the last frame that held speech
     why: Literal["silence", "released", "too long"]
+    detector_at: int = 0  # when the detector of the end of turns had listened to the last pause; 0: it was not asked …
+    detector_ms: float = 0.0  # … and for how long it had
 
 
 class Hearing(Message, frozen=True, kw_only=True):
@@ -551,7 +553,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     period_s: float = 0.0  # for periodic ones: silence for several periods is noticed
 
 
-SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker")
+SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker", "gateway")
 
 TOPICS: dict[type[Message], Topic] = {
     SpeechStarted: Topic(publishers=("microphone",)),

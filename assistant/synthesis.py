@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from assistant.journal import about
 from assistant.messages import ReplySentence, Synthesize, Turn
 from pipelines import tts
 from pipelines.engine import EngineError
@@ -74,12 +75,14 @@ class Synthesis:
     def _work(self) -> None:
         while (job := self._next()) is not None:
             error, began, number = "", time.perf_counter(), 0
+            turn = job.turn if isinstance(job, ReplySentence) else None
             try:
-                for chunk in self._voice.speak(job.text, job.language):
-                    if isinstance(job, ReplySentence) and job.turn in self._unwanted:
-                        break
-                    self._put(Piece(job, number, chunk, (time.perf_counter() - began) * 1000))
-                    number += 1
+                with about(turn):
+                    for chunk in self._voice.speak(job.text, job.language):
+                        if turn in self._unwanted:
+                            break
+                        self._put(Piece(job, number, chunk, (time.perf_counter() - began) * 1000))
+                        number += 1
             except EngineError as problem:
                 error = str(problem)
             self._put(Piece(job, number, None, error=error))

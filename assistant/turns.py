@@ -204,7 +204,7 @@ class Turns:
                 current.prompt = self._memory.prompt(turn.conversation, sampling.max_tokens, *self._manner.opening())
                 self._count_waste(current)
             reply = self._model.reply(current.prompt, sampling, owner=turn.conversation)
-            current.generate(self._thinker.begin(reply))
+            current.generate(self._thinker.begin(reply, turn))
         except EngineError as error:
             self._fail(current, error)
 

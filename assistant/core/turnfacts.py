@@ -261,6 +261,8 @@ def _stages(facts: Facts) -> tuple[Stage, ...]:
     if facts.speech_ended is not None:
         stages.append(("speech", facts.turn.start, facts.speech_ended.last_sample_at))
         stages.append(("endpoint", facts.speech_ended.last_sample_at, facts.sent[SpeechEnded]))
+        if listened := facts.speech_ended.detector_at:
+            stages.append(("melody", listened - round(facts.speech_ended.detector_ms * 1e6), listened))
         stages.append(("asr", facts.sent[SpeechEnded], facts.sent.get(Heard)))
     for sent_at, seen in facts.looked.values():
         ended = seen.encoded_at or sent_at

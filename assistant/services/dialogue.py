@@ -22,6 +22,7 @@ from assistant.core.commands import match
 from assistant.core.turnfacts import KINDS
 from assistant.early import Early
 from assistant.history import History
+from assistant.journal import about
 from assistant.lane import Lane
 from assistant.loading import Loading
 from assistant.manner import Manner
@@ -257,10 +258,11 @@ class Dialogue:
         self._foresight.begin(turn, camera if looks else None, self._manner.picture == "always", settings.max_age_ms)
 
     def _foresee(self) -> None:
-        try:
-            self._foresight.advance()
-        except EngineError as error:
-            log.warning("the prompt could not be computed ahead: %s", error)
+        with about(self._foresight.turn):
+            try:
+                self._foresight.advance()
+            except EngineError as error:
+                log.warning("the prompt could not be computed ahead: %s", error)
 
     def _guess(self, guess: Guess) -> None:
         """Answer what may be the question, if nothing else is to be done; commands are for when it is certain."""

@@ -91,6 +91,7 @@ class Mouth:
         self._keeper: Keeper[Playback] | None = None
         self._hope_until = 0  # until then what is to be said waits for a device, ns
         self._position = self._left = 0  # samples put into the output, and those of them that have left
+        self._played = 0  # samples, in all
         self._under_way: deque[tuple[int, Block]] = deque()  # (position, block) that are not known to leave yet
         self._meter: tuple[int, Meter] | None = None  # (Hz, it) of what sounds
         self._ducked_until = 0  # ns; 0: it is not
@@ -163,6 +164,7 @@ class Mouth:
 
     def play(self) -> None:
         self._notice()
+        self._service.figures["open"] = float(self._output is not None)
         for piece in self._synthesis.collect():
             self._take(piece)
         if self._output is not None:
@@ -246,6 +248,8 @@ class Mouth:
         if self._output is not None:
             left = self._output.left(self._service.clock())
             self._playout.sounded(left - self._left)
+            self._played += left - self._left
+            self._service.figures["played_s"] = self._played / self._synthesis.rate
             self._left = left
         if isinstance(self._output, Playback):
             self._service.figures["underruns"] = self._output.underruns

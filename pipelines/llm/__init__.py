@@ -47,6 +47,7 @@ class Message(msgspec.Struct, frozen=True):
     content: tuple[str | Picture, ...]
     calls: tuple[ToolCall, ...] = ()  # assistant: what it asked for after its words
     call_id: str = ""  # tool: the call that this answers; empty: it answers none
+    fixed: bool = False  # stands at the beginning of every conversation, as an example of how to answer
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):

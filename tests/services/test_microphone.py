@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from assistant.bus import Bus
 from assistant.messages import (
     AudioIn,
     Heard,
     Heartbeat,
-    Mute,
     PushToTalk,
     SpeechDropped,
     SpeechStarted,
@@ -61,7 +61,9 @@ def test_what_is_said_while_recognition_is_loaded_is_heard(runtime: Path, join: 
         heard = client.wait_for(Heard, PATIENCE_S)
         assert heard is not None
         assert spoken_ms < float(heard.text.split()[0]) < spoken_ms + 2000
-        assert client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.state == "ready") is not None
+        beat = client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.state == "ready")
+        assert beat is not None
+        assert beat.figures["heard_s"] == pytest.approx(spoken_ms / 1000 + 2.0)
         process.terminate()
         assert ended(process)[0] == 0
 
@@ -121,7 +123,6 @@ def test_a_button_of_its_own_opens_and_ends_a_turn(runtime: Path, join: Join, tm
 
 
 def test_what_a_program_wants_written_down_opens_no_turn(runtime: Path, join: Join, tmp_path: Path) -> None:
-    """Also where the microphone is muted: it is not the microphone that is listened to."""
     mark, client = tmp_path / "mark", join()
     client.listen(SpeechStarted, Heard, Transcript, Heartbeat)
     with started(command(runtime, mark)) as process:
@@ -141,9 +142,6 @@ def test_what_a_program_wants_written_down_opens_no_turn(runtime: Path, join: Jo
             Transcript(stream="one", text="300 ms", language="en", duration_s=0.3),
             Transcript(stream="two", text="4000 ms", language="en", duration_s=4.0),
         ]
-        client.send(Mute(device="microphone", muted=True), timeout_s=PATIENCE_S)
-        client.send(Transcribe(stream="three"), b"\0\0" * 1600, timeout_s=PATIENCE_S)
-        assert received(client) == Transcript(stream="three", text="100 ms", language="en", duration_s=0.1)
         process.terminate()
         assert ended(process)[0] == 0
 
