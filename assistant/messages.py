@@ -453,12 +453,6 @@ class Complete(Message, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
 
 
-class Withdraw(Message, frozen=True, kw_only=True):
-    """Whoever asked for this Complete does not wait for it any more."""
-
-    turn: Turn
-
-
 class Transcribe(Message, frozen=True, kw_only=True):
     """What is said in this sound? It opens no turn. Payload: int16 PCM, 16 kHz mono, not much longer than an utterance:
     whoever speaks to the assistant goes first, but waits for what was begun. Answered by a Transcript."""
@@ -592,7 +586,6 @@ TOPICS: dict[type[Message], Topic] = {
     Complete: Topic(inboxes=("dialogue",)),
     Transcribe: Topic(inboxes=("microphone",)),
     Synthesize: Topic(inboxes=("speaker",)),
-    Withdraw: Topic(inboxes=("dialogue",)),
     AudioIn: Topic(inboxes=("microphone",)),
     Picture: Topic(inboxes=("camera",)),
     PushToTalk: Topic(publishers=("microphone",), inboxes=("microphone",)),  # published: of a button of its own
