@@ -58,7 +58,7 @@ class Reader:
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def utterance(self) -> "Reading":
+    def utterance(self, language: str = "") -> "Reading":
         return Reading(self)
 
 
@@ -127,7 +127,9 @@ class Noting(Scribe):
 
     said: list[Said]
 
-    def dictate(self, deliver: Callable[[Said], None], turn: Turn | None = None) -> Dictation:
+    def dictate(
+        self, deliver: Callable[[Said], None], turn: Turn | None = None, language: str = "", patient: bool = False
+    ) -> Dictation:
         said: list[Said] = []
 
         def noted(one: Said) -> None:
@@ -135,7 +137,7 @@ class Noting(Scribe):
             deliver(one)
 
         self.said = said
-        return super().dictate(noted, turn)
+        return super().dictate(noted, turn, language, patient)
 
 
 class Room:
