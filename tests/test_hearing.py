@@ -30,6 +30,7 @@ from assistant.messages import (
     SpeechEnded,
     SpeechStarted,
     Turn,
+    Voice,
 )
 from assistant.notify import Notifier
 from assistant.scribe import Said, Scribe
@@ -111,13 +112,17 @@ class Loudness:
 
 
 class Recorded(Service):
-    """A service that keeps what it told."""
+    """A service that keeps what it told: of voices apart, since nothing may come of them."""
 
     told: list[Message]
+    voices: list[Voice]
     state = ""
 
     def publish(self, message: Message, payload: object = None, *, once: bool = False) -> None:
-        self.told.append(message)
+        if isinstance(message, Voice):
+            self.voices.append(message)
+        else:
+            self.told.append(message)
 
     def be(self, state: str, detail: str = "") -> None:
         self.state = f"{state}: {detail}" if detail else state
@@ -130,7 +135,7 @@ class Room:
         self, service: Recorded, reader: Reader, detector: vad.Detector, endpoint: Settings = ENDPOINT
     ) -> None:
         self.service, self.reader = service, reader
-        self.service.told = []
+        self.service.told, self.service.voices = [], []
         self.busy, self.answering, self.speaking = "", False, False
         self.interrupted: list[int] = []
         self._woken = threading.Event()
@@ -244,6 +249,29 @@ def test_the_guess_in_the_pause_is_what_was_heard_and_nothing_is_recognised_twic
     assert guess.last_sample_at == heard.last_sample_at == 1_000_000_000
     assert (heard.turn.start, heard.language) == (guess.turn.start, "en") == (0, "en")
     assert guess.complete > 0.5
+
+
+def test_a_voice_is_told_of_before_it_is_certain_that_somebody_speaks(enter: Enter) -> None:
+    room = enter()
+    room.hear(0, 100)
+    room.hear(1000, 20)
+    assert room.service.voices == []  # a click
+    room.hear(1000, 20)
+    assert [(voice.stream, voice.at) for voice in room.service.voices] == [("s", 100_000_000)]
+    assert room.story == []
+    room.hear(1000, 500)
+    assert len(room.service.voices) == 1
+    assert room.story == ["started 0"]
+    room.silence(700)
+    room.hear(1000, 200)  # what goes on after a pause was looked at already
+    assert len(room.service.voices) == 1
+
+
+def test_what_would_not_be_for_the_assistant_is_no_voice(enter: Enter) -> None:
+    room = enter()
+    room.busy = "during a reply"
+    room.hear(1000, 200)
+    assert room.service.voices == []
 
 
 def test_an_open_clause_is_waited_for_and_what_follows_replaces_the_guess(enter: Enter) -> None:

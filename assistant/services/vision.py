@@ -28,6 +28,7 @@ from assistant.messages import (
     SpeechEnded,
     Turn,
     Unseen,
+    Voice,
 )
 from assistant.service import Service, Unfit
 from assistant.wire import Received
@@ -68,7 +69,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def run(service: Service, settings: Settings) -> None:
-    service.listen(Frame, CameraState, Look, SpeechEnded, SpeechDropped, Heartbeat)
+    service.listen(Frame, CameraState, Look, Voice, SpeechEnded, SpeechDropped, Heartbeat)
     service.busy("loading the image encoder", settings.load_s)
     chosen = settings.encoder
     loading = Loading(lambda: vision.load(chosen.engine, chosen.options), service.wake, settings.load_s)
@@ -94,6 +95,7 @@ class Eyes:
         self._gaze = Gaze(settings.same_scene, settings.speech_duty, settings.idle_duty)
         self._unasked: set[str] = set()  # identities of pictures that were encoded ahead, and shown in no turn yet
         self._about: tuple[str, str] | None = None  # camera and region that the spoken conversation asked about last
+        self._watched: Look | None = None  # the newest of those ahead
         self._checked = 0  # number of the frame that was last looked at ahead
         self._spared = True  # nothing is to be encoded but for a question: dialogue is not there, or too hot
         self._newest: OrderedDict[str, Seen] = OrderedDict()  # camera -> its newest frame
@@ -116,11 +118,15 @@ class Eyes:
             case Look() as look if look.until > self._service.clock():
                 if look.ahead:
                     self._gaze.begin(look)
+                    self._watched = look
                     self._checked = 0
                     return
                 wait_ms = self._settings.wait_ms if self.encoder is not None else self._settings.loading_ms
                 deadline = self._service.clock() + wait_ms * 1_000_000
                 self._waiting[look.turn.conversation] = (look, deadline)
+            case Voice():
+                self._gaze.voice(self._service.clock())
+                self._checked = 0
             case SpeechEnded(turn=turn, last_sample_at=at):
                 self._gaze.spoken(turn, at)
                 self._gaze.stop(turn)
@@ -211,6 +217,8 @@ class Eyes:
             if self.encoder is not None and seen is not None and seen.frame.seq != self._checked:
                 self._checked = seen.frame.seq
                 self._attend(watch, seen)
+        elif self._watched is not None and self.encoder is not None and self._gaze.may_begin(self._service.clock()):
+            self._begin(self._watched)
         elif self._about is not None and self.encoder is not None and not self._spared and not self._waiting:
             self._refresh(*self._about)
 
@@ -233,6 +241,20 @@ class Eyes:
             watch.shown = frame.signature
             self._gaze.spend(watch, encoded[0].engine_ms, self._service.clock())
             self._service.publish(*encoded)
+
+    def _begin(self, before: Look) -> None:
+        """Somebody may be beginning to speak: as likely as not, of what they spoke of last."""
+        seen, now = self._newest.get(before.camera or self._settings.camera), self._service.clock()
+        if seen is None or seen.frame.seq == self._checked or before.anew or self._spared or self._waiting:
+            return
+        self._checked = seen.frame.seq
+        look = msgspec.structs.replace(before, turn=Turn(LIVE, now))
+        known = bool(look.known) and self._gaze.same(look.known_signature, seen.frame.signature)
+        if known or self._too_old(seen.frame, look) or self._gaze.in_hand(self._held(), look, seen.frame) is not None:
+            return
+        encoded = self._unbidden(look.turn, look.region, seen, Rank.USER_SPEAKS)
+        if encoded is not None:
+            self._gaze.begun(encoded[0].engine_ms, self._service.clock())
 
     def _refresh(self, camera: str, region: str) -> None:
         """The scene that the conversation is about has changed while nobody spoke."""
