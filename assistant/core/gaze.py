@@ -89,7 +89,7 @@ class Gaze:
         resting = self.rests(frame)
         if watch.look.until <= now or self._speaking.left(now) <= 0:
             return False
-        if watch.shown is not None and not resting:
+        if (watch.shown is not None or watch.spent_ms) and not resting:
             return False
         left = ahead.left_ms((now - watch.look.turn.start) / 1e6, self._speech_ms.value)
         return ahead.pays(left, self._encode_ms.value, self._still.value)
