@@ -41,6 +41,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 # --- microphone ---------------------------------------------------------------------------------------------------
 
 
+class Voice(Message, frozen=True, kw_only=True):
+    """The first sound of what may become speech for the assistant: there is a tenth of a second until that is certain,
+    and often nothing comes of it."""
+
+    stream: str
+    at: int  # its onset
+
+
 class SpeechStarted(Message, frozen=True, kw_only=True):
     """Someone began to speak. ``turn.start`` is the onset. A revision above 0: the same one goes on after a pause, and
     what was guessed or heard of the turn so far is void."""
@@ -550,6 +558,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker", "gateway")
 
 TOPICS: dict[type[Message], Topic] = {
+    Voice: Topic(publishers=("microphone",)),
     SpeechStarted: Topic(publishers=("microphone",)),
     SpeechEnded: Topic(publishers=("microphone",)),
     Hearing: Topic(publishers=("microphone",), newest=True),
