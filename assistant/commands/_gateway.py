@@ -153,10 +153,12 @@ def _clients(port: int, pid: int, rounds: int) -> dict[str, Any]:
     outcomes: Counter[str] = Counter()
     why: Counter[str] = Counter()
     memory = []
+    with closing(Door(port)) as door:
+        model = door.model
     for _ in range(rounds):
         ready = threading.Barrier(CLIENTS)
         with ThreadPoolExecutor(CLIENTS) as pool:
-            for answer in pool.map(_one, [port] * CLIENTS, [ready] * CLIENTS):
+            for answer in pool.map(_one, [port] * CLIENTS, [model] * CLIENTS, [ready] * CLIENTS):
                 outcomes[answer.outcome] += 1
                 why[answer.why] += answer.outcome == "lost"
         memory.append(_resident_mb(pid))
@@ -166,8 +168,8 @@ def _clients(port: int, pid: int, rounds: int) -> dict[str, Any]:
     return {"clients": told, "gateway_mb": {"first": memory[0], "last": memory[-1]}}
 
 
-def _one(port: int, ready: threading.Barrier) -> Answer:
-    with closing(Door(port)) as door:
+def _one(port: int, model: str, ready: threading.Barrier) -> Answer:
+    with closing(Door(port, model)) as door:
         ready.wait(PATIENCE_S)
         return door.complete([_said("user", QUESTION)], 4)
 

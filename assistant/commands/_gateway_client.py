@@ -15,7 +15,7 @@ from assistant.bus import Bus
 from assistant.messages import ReplyEnded, ReplyToken, Turn, TurnStarted
 
 PATIENCE_S = 60.0  # for an answer; for whoever waits in a queue of them
-COMPLETIONS = "/v1/chat/completions"
+COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/models"
 LAST = "[DONE]"  # of a stream, as OpenAI has it
 
 Chat = Sequence[Mapping[str, str]]
@@ -32,8 +32,10 @@ class Answer(NamedTuple):
 class Door:
     """One connection to the gateway, kept open."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        self._connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
+    def __init__(self, port: int, model: str = "") -> None:
+        """``model``: whom is asked; "" whatever there is."""
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        self.model = model or str(json.loads(self.get(MODELS))["data"][0]["id"])
 
     def close(self) -> None:
         self._connection.close()
@@ -49,7 +51,7 @@ class Door:
 
     def complete(self, chat: Chat, max_tokens: int) -> Answer:
         """Ask as OpenAI's clients do, and read the stream. Never raises: an answer that did not come is lost."""
-        asked = {"model": "default", "messages": list(chat), "max_tokens": max_tokens, "temperature": 0}
+        asked = {"model": self.model, "messages": list(chat), "max_tokens": max_tokens, "temperature": 0}
         asked |= {"stream": True, "stream_options": {"include_usage": True}}
         try:
             self._connection.request("POST", COMPLETIONS, json.dumps(asked), {"Content-Type": "application/json"})
