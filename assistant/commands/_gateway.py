@@ -194,7 +194,7 @@ def _follow_up(port: int, turns: int, count: int) -> dict[str, Any]:
             chat = _conversation(turns, number)
             before = _served(door.complete(chat, 8))
             following = [*chat, _said("assistant", before.text), _said("user", QUESTION)]
-            elsewhere = [_said("system", f"where is number {number}"), *following[1:]]
+            elsewhere = [_said("user", f"where is number {number}"), *following[1:]]
             for name, asked in (("ours", following), ("anew", elsewhere)):
                 began = time.monotonic_ns()
                 answer = _served(door.complete(asked, 4))
@@ -213,7 +213,7 @@ def _follow_up(port: int, turns: int, count: int) -> dict[str, Any]:
 
 def _conversation(turns: int, number: int) -> list[dict[str, str]]:
     """Up to a question, of that many turns."""
-    chat = [_said("system", f"number {number} is on the table")]
+    chat = [_said("user", f"what is left of number {number}"), _said("assistant", SAID[0][1])]
     for index in range(turns - 1):
         question, answer = SAID[index % len(SAID)]
         chat += [_said("user", question), _said("assistant", answer)]

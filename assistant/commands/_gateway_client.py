@@ -56,9 +56,10 @@ class Door:
         try:
             self._connection.request("POST", COMPLETIONS, json.dumps(asked), {"Content-Type": "application/json"})
             with closing(self._connection.getresponse()) as answer:
-                if answer.status == http.client.OK:
-                    return _streamed(answer)
-                said = answer.read()
+                told = _streamed(answer) if answer.status == http.client.OK else None
+                said = answer.read()  # what is left belongs to this answer, not to the next
+                if told is not None:
+                    return told
                 patient = answer.getheader("Retry-After") is not None
                 why = f"{answer.status}: {said[:200].decode('utf-8', 'replace')}"
                 return Answer("refused" if patient else "lost", why=why)
@@ -113,8 +114,8 @@ class Onlooker(threading.Thread):
         self.tokens: dict[tuple[int, int], int] = {}  # (the turn's start, index) -> when it was sent
         self._bus = Bus(runtime)
         self._bus.listen(TurnStarted, ReplyToken, ReplyEnded)
-        self._started: dict[Turn, int] = {}
-        self._ended: dict[Turn, Seen] = {}
+        self._begun: dict[Turn, int] = {}
+        self._whole: dict[Turn, Seen] = {}
         self._changed = threading.Condition()
         self._over = False
         self.start()
@@ -128,18 +129,18 @@ class Onlooker(threading.Thread):
             with self._changed:
                 match message:
                     case TurnStarted(turn=turn):
-                        self._started[turn] = at
+                        self._begun[turn] = at
                     case ReplyToken(turn=turn, index=index):
                         self.tokens[turn.start, index] = at
-                    case ReplyEnded(turn=turn) if turn in self._started:
+                    case ReplyEnded(turn=turn) if turn in self._begun:
                         first = self.tokens.get((turn.start, 0), 0)
-                        self._ended[turn] = Seen(turn, self._started.pop(turn), first)
+                        self._whole[turn] = Seen(turn, self._begun.pop(turn), first)
                         self._changed.notify_all()
 
     def since(self, at: int) -> Seen | None:
         """The turn that began then or later and is over; None where there is none in time."""
         with self._changed:
-            found = self._changed.wait_for(lambda: [one for one in self._ended.values() if one.started_at >= at], 10.0)
+            found = self._changed.wait_for(lambda: [one for one in self._whole.values() if one.started_at >= at], 10.0)
         return min(found, key=lambda one: one.started_at) if found else None
 
     def close(self) -> None:

@@ -98,5 +98,5 @@ def test_where_nobody_answers_the_question_is_lost() -> None:
 def test_a_longer_conversation_has_the_same_beginning() -> None:
     short, long = _gateway._conversation(3, 7), _gateway._conversation(9, 7)
     assert long[: len(short) - 1] == short[:-1]
-    assert [message["role"] for message in short] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [message["role"] for message in short] == ["user", "assistant"] * 3 + ["user"]
     assert _gateway._conversation(3, 8)[0] != short[0]
