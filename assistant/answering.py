@@ -118,6 +118,11 @@ class Answering:
         return self._usage.memory_mb if self._usage is not None else 0.0
 
     @property
+    def tokens(self) -> int:
+        """That stand in the KV cache at its end; 0 where the model did not tell."""
+        return self._usage.prompt_tokens + self._usage.completion_tokens if self._usage is not None else 0
+
+    @property
     def live(self) -> bool:
         """Is it spoken? Other conversations are read, not heard."""
         return self.turn.conversation == LIVE

@@ -13,6 +13,10 @@ VERSION = 1  # of this vocabulary: a message of another version is dropped, coun
 PAYLOAD_LIMIT = 64 << 20  # bytes of one raw part: a 4K RGB frame (25 MB) fits, nonsense does not
 MESSAGE_LIMIT = 1 << 20  # bytes of one encoded message
 
+Language = Literal["en", "zh"]  # those that the daemon itself speaks
+Persona = Literal["plain", "home", "inspector"]
+Policy = Literal["fresh", "always", "never"]  # when a question is taken to be about the scene
+
 
 class Turn(msgspec.Struct, frozen=True, order=True):
     """Names a turn. ``start`` is the time of what claimed it (button, wake word, speech onset, a typed question's
@@ -275,6 +279,20 @@ class ReplyEnded(Message, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class DialogueState(Message, frozen=True, kw_only=True):
+    """How questions are answered from now on, and with what."""
+
+    persona: Persona
+    language: Language
+    picture: Policy
+    model: str = ""  # its name for people; "": there is none
+    wants: Literal["embeddings", "pictures", "text"] = "text"
+    context: int = 0  # tokens of prompt and reply together
+    used: int = 0  # of these, by the live conversation
+    slots: int = 1  # conversations whose KV cache is kept
+    tools: bool = False  # whether the model can ask for functions
+
+
 class Cleared(Message, frozen=True, kw_only=True):
     """The conversation was forgotten."""
 
@@ -384,6 +402,15 @@ class Mute(Message, frozen=True, kw_only=True):
     muted: bool
 
 
+class Prefer(Message, frozen=True, kw_only=True):
+    """How questions are to be answered from now on, until the daemon's end; None: as they are. Confirmed by a
+    DialogueState."""
+
+    persona: Persona | None = None
+    language: Language | None = None
+    picture: Policy | None = None
+
+
 class Volume(Message, frozen=True, kw_only=True):
     """How loud the speaker is to be. One that is muted is heard again. Confirmed by a SpeakerState."""
 
@@ -411,7 +438,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     period_s: float = 0.0  # for periodic ones: silence for several periods is noticed
 
 
-SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker")
+SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker", "gateway")
 
 TOPICS: dict[type[Message], Topic] = {
     SpeechStarted: Topic(publishers=("microphone",)),
@@ -435,6 +462,7 @@ TOPICS: dict[type[Message], Topic] = {
     ReplyToken: Topic(publishers=("dialogue",)),
     ReplySentence: Topic(publishers=("dialogue",)),
     ReplyEnded: Topic(publishers=("dialogue",)),
+    DialogueState: Topic(publishers=("dialogue",), resend=True),
     Cleared: Topic(publishers=("dialogue",)),
     Speaking: Topic(publishers=("speaker",)),
     Spoken: Topic(publishers=("speaker",)),
@@ -448,6 +476,7 @@ TOPICS: dict[type[Message], Topic] = {
     PushToTalk: Topic(publishers=("microphone",), inboxes=("microphone",)),  # published: of a button of its own
     Interrupt: Topic(publishers=("microphone", "dialogue"), inboxes=("speaker", "dialogue")),
     Clear: Topic(inboxes=("dialogue",)),
+    Prefer: Topic(inboxes=("dialogue",)),
     Mute: Topic(publishers=("dialogue",), inboxes=("microphone", "camera", "speaker")),
     Volume: Topic(publishers=("dialogue",), inboxes=("speaker",)),
     Heartbeat: Topic(publishers=SERVICES, resend=True, period_s=1.0),

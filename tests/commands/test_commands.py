@@ -94,6 +94,11 @@ def test_the_settings_of_a_supervisor_are_its_own(tmp_path: Path) -> None:
         (["config", "check", "--profile", "demo", "--set", "vision.quality.drak=1"], 78, "did you mean 'dark'?"),
         (["run", "--profile", "demo", "--set", "camera.fps=often"], 78, "camera.fps"),
         (["run", "--profile", "demo", "--ephemeral"], 2, "name both"),
+        (
+            ["run", "--profile", "demo", "--without", "ear"],
+            2,
+            "--without ear: there is no such service; there are: mic",
+        ),
     ],
 )
 def test_exit_codes_and_messages(arguments: list[str], code: int, says: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tests.conftest import need
 UNITS = "etc/systemd/system"
 OPENAI = ["--set", "dialogue.llm.engine=openai", "--set", "dialogue.llm.openai.base_url=http://x/v1"]
 OPENAI += ["--set", "dialogue.llm.openai.model=m", "--set", "dialogue.llm.openai.api_key_file=my-key"]
+WIDE = ["--set", "gateway.host=0.0.0.0", "--set", "gateway.token_file=gateway-token"]
 RTSP = "camera.source.opencv.source=rtsp://camera/1"
 
 
@@ -84,11 +85,13 @@ def test_limits_and_watchdog_are_the_supervisors(install: Install) -> None:
 
 def test_the_network_and_the_devices_are_for_those_whose_settings_ask(install: Install) -> None:
     found = install("--profile", "demo")
-    assert all("PrivateNetwork=yes" in found[unitfiles.unit(name)] for name in (*SERVICES, "settings"))
+    fenced = [unitfiles.unit(name) for name in (*SERVICES, "settings") if name != "gateway"]
+    assert all("PrivateNetwork=yes" in found[name] for name in fenced)
+    assert {"IPAddressDeny=any", "IPAddressAllow=localhost"} <= set(found["assistant-gateway.service"].splitlines())
     assert not any("DeviceAllow" in text or "SupplementaryGroups" in text for text in found.values())
-    found = install("--profile", "camera-qa", "--set", RTSP, "--network", "speaker")
+    found = install("--profile", "camera-qa", "--set", RTSP, "--network", "speaker", *WIDE)
     online = {name for name, text in found.items() if "AF_INET" in text}
-    assert online == {"assistant-camera.service", "assistant-speaker.service"}
+    assert online == {"assistant-camera.service", "assistant-speaker.service", "assistant-gateway.service"}
     assert not any("PrivateNetwork" in found[name] or "IPAddressDeny" in found[name] for name in online)
     assert "char-video4linux" not in found["assistant-camera.service"]
     assert "DeviceAllow=char-alsa rw" in found["assistant-microphone.service"]
