@@ -78,11 +78,12 @@ export class Conversation {
     }
     view.node.classList.toggle("forgotten", Boolean(turn.forgotten));
     view.node.classList.toggle("open", !turn.ended);
-    view.question.textContent = turn.question;
+    view.question.replaceChildren(h("span", { class: "aside", text: t("talk.you") }), ` ${turn.question}`);
     this.#thumbnail(view, turn);
     if (view.drawn !== turn.answer) {
       view.drawn = turn.answer;
-      view.answer.replaceChildren(render(turn.answer));
+      const told = turn.answer ? [h("span", { class: "aside", text: t("talk.it") }), render(turn.answer)] : [];
+      view.answer.replaceChildren(...told);
     }
     view.wait.hidden = Boolean(turn.answer) || Boolean(turn.ended);
     view.wait.replaceChildren(...waiting(turn));

@@ -51,6 +51,7 @@ export class Link extends EventTarget {
       return "signin.failed";
     }
     this.#tries = 0;
+    keep(true);
     this.connect();
     return "";
   }
@@ -58,6 +59,7 @@ export class Link extends EventTarget {
   async signOut() {
     this.#drop();
     await fetch(`${API}/session`, { method: "DELETE" }).catch(() => null);
+    keep(false);
     this.connect();
   }
 
@@ -123,6 +125,13 @@ export class Link extends EventTarget {
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 }
+
+const SIGNED = "assistant.signed"; // the cookie itself no script can see
+
+/** Has somebody signed in here? */
+export const signedIn = () => localStorage.getItem(SIGNED) === "yes";
+
+const keep = (signed) => (signed ? localStorage.setItem(SIGNED, "yes") : localStorage.removeItem(SIGNED));
 
 const post = (path, body) =>
   fetch(API + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });

@@ -5,7 +5,8 @@ import { get } from "./link.js";
 import { called, current, t } from "./words.js";
 
 const EVERY_MS = 30000; // health is also asked for when something changed
-const SERIOUS = { failure: 3, lost: 3, degraded: 2, warning: 2, starting: 1, stopping: 1 };
+const MEASURE_MS = 5000;
+const SERIOUS = { failure: 3, lost: 3, silent: 3, absent: 2, degraded: 2, warning: 2, starting: 1, stopping: 1 };
 const ORDER = ["microphone", "camera", "vision", "dialogue", "speaker", "gateway"];
 
 export class Machine {
@@ -13,13 +14,19 @@ export class Machine {
   #checks = [];
   #trouble = "";
   #asked = 0;
+  #measured = 0;
+  #metrics = new Map(); // name -> values
   #timer = 0;
   #opened = new Set(); // groups that were opened or closed by hand
   away = true;
 
   constructor(store) {
     this.#store = store;
-    setInterval(() => this.#due() && this.ask(), 1000);
+    setInterval(() => {
+      if (this.away || document.hidden) return;
+      if (Date.now() - this.#asked > EVERY_MS) this.ask();
+      if (Date.now() - this.#measured > MEASURE_MS) this.#measure();
+    }, 1000);
   }
 
   /** Ask for the health anew, soon: several changes at once are one question. */
@@ -46,25 +53,31 @@ export class Machine {
     this.#health();
   }
 
-  #due() {
-    return !this.away && !document.hidden && Date.now() - this.#asked > EVERY_MS;
+  async #measure() {
+    this.#measured = Date.now();
+    try {
+      const answer = await fetch("/metrics", { cache: "no-store", headers: { Accept: "text/plain" } });
+      if (answer.ok) this.#metrics = metrics(await answer.text());
+    } catch {
+      return; // the connection says so
+    }
+    this.#figures();
   }
 
   #figures() {
-    const { dialogue, services } = this.#store;
-    const all = Object.values(services).map((one) => one.figures ?? {});
-    const of = (name) => all.map((figures) => figures[name]).filter(Number.isFinite);
-    const most = (values) => (values.length ? Math.max(...values) : null);
+    const { dialogue } = this.#store;
+    const of = (name) => this.#metrics.get(`assistant_${name}`) ?? [];
+    const most = (name) => (of(name).length ? Math.max(...of(name)) : null);
     const rates = this.#store.records.map((record) => record.tokens_per_s).filter(Boolean);
-    const memory = of("rss_mb");
+    const memory = of("process_resident_memory_bytes");
     const used = dialogue.context ? dialogue.used / dialogue.context : null;
-    const load = most(of("npu_load"));
+    const load = most("npu_load_ratio");
     const cells = [
       ["rate", rates.length ? rates.at(-1).toFixed(1) : "–"],
       ["kv", used === null ? "–" : `${Math.round(used * 100)} %`, used, used === null ? "" : `${dialogue.used} / ${dialogue.context}`],
       ["npu", load === null ? t("figure.none") : `${Math.round(load * 100)} %`, load],
-      ["temperature", unit(most([...of("npu_celsius"), ...of("celsius")]), "°C")],
-      ["memory", bytes(memory.length ? memory.reduce((sum, one) => sum + one, 0) : most(of("llm_memory_mb")))],
+      ["temperature", unit(most("npu_temperature_celsius"), "°C")],
+      ["memory", bytes(memory.length ? memory.reduce((sum, one) => sum + one, 0) : null)],
       ["model", dialogue.model || t("figure.none")],
     ];
     byId("figures").replaceChildren(...cells.map(([key, value, share, more]) => cell(key, value, share ?? null, more)));
@@ -76,7 +89,8 @@ export class Machine {
     const groups = [
       ["services", services.map(([name, one]) => ({ name: called("service", name), ...one }))],
       ["devices", devices(state)],
-      ["checks", this.#checks.map(({ check, status, fact, mend }) => ({ name: check, state: status, detail: fact, mend }))],
+      ["models", checks(this.#checks.filter(({ group }) => group === "models"))],
+      ["checks", checks(this.#checks.filter(({ group }) => group !== "models"))],
     ];
     const rows = groups.flatMap(([, some]) => some);
     const bad = rows.filter((row) => SERIOUS[row.state] >= 2).length;
@@ -92,7 +106,8 @@ export class Machine {
   #group(key, rows) {
     const worst = Math.max(...rows.map((row) => SERIOUS[row.state] ?? 0));
     const unchecked = rows.filter((row) => row.state === "not checked");
-    const shown = rows.filter((row) => row.state !== "not checked").sort((a, b) => (SERIOUS[b.state] ?? 0) - (SERIOUS[a.state] ?? 0));
+    const sure = rows.filter((row) => row.state !== "not checked");
+    const shown = key === "services" ? sure : sure.sort((a, b) => (SERIOUS[b.state] ?? 0) - (SERIOUS[a.state] ?? 0));
     const open = this.#opened.has(key) ? worst < 2 : worst >= 2;
     const summary = h(
       "summary", null,
@@ -100,11 +115,13 @@ export class Machine {
       h("span", { class: "lights" }, ...shown.map((row) => h("span", { class: "light", "data-state": row.state, title: `${row.name}: ${word(row.state)}` }))),
     );
     summary.addEventListener("click", () => this.#opened.has(key) ? this.#opened.delete(key) : this.#opened.add(key));
-    const list = h("ul", { class: "rows" }, ...(key === "checks" ? shown : (key === "services" ? rows : shown)).map(line));
+    const list = h("ul", { class: "rows" }, ...shown.map(line));
     if (unchecked.length) list.append(h("li", { class: "unchecked", text: `${t("health.unchecked")}: ${[...new Set(unchecked.map((row) => row.name))].join(", ")}` }));
     return h("details", { open, class: "group" }, summary, list);
   }
 }
+
+const checks = (some) => some.map(({ check, status, fact, mend }) => ({ name: check, state: status, detail: fact, mend }));
 
 function devices({ microphone, camera, speaker }) {
   const cameras = Object.entries(camera).map(([name, one]) => ({ name: `${t("service.camera")} ${name}`, ...one }));
@@ -137,7 +154,17 @@ function cell(key, value, share, more = "") {
 
 const unit = (value, name) => (value === null ? "–" : `${Math.round(value)} ${name}`);
 
-function bytes(mb) {
-  if (mb === null) return "–";
+/** The values of each gauge in what Prometheus is given. */
+function metrics(text) {
+  const found = new Map();
+  for (const [, name, value] of text.matchAll(/^([a-z_]+)(?:\{[^\n]*\})? (\S+)$/gm)) {
+    if (Number.isFinite(Number(value))) found.set(name, [...(found.get(name) ?? []), Number(value)]);
+  }
+  return found;
+}
+
+function bytes(count) {
+  if (count === null) return "–";
+  const mb = count / 1e6;
   return mb >= 1000 ? `${(mb / 1000).toFixed(1)} GB` : `${Math.round(mb)} MB`;
 }

@@ -3,7 +3,7 @@
 import { Conversation } from "./conversation.js";
 import { byId, h } from "./dom.js";
 import { Eye } from "./eye.js";
-import { get, Link } from "./link.js";
+import { get, Link, signedIn } from "./link.js";
 import { Machine } from "./machine.js";
 import { Manner } from "./manner.js";
 import { Store, keyOf } from "./store.js";
@@ -45,6 +45,7 @@ link.addEventListener("state", ({ detail }) => {
   byId("console").hidden = detail.state === "signin";
   if (detail.state === "signin") byId("token").focus();
   if (detail.state === "open") {
+    byId("signout").hidden = !signedIn();
     if (lost.was) announce(t("banner.back"));
     lost.was = false;
     machine.ask();
@@ -255,6 +256,7 @@ byId("ask").addEventListener("submit", (event) => {
   ask(byId("question").value);
 });
 byId("stop").addEventListener("click", stop);
+byId("signout").addEventListener("click", () => link.signOut());
 byId("retry").addEventListener("click", () => link.retry());
 byId("language").addEventListener("click", () => choose(current() === "en" ? "zh" : "en"));
 byId("picture").addEventListener("click", () => byId("picture").close());

@@ -139,6 +139,7 @@ const FOLDS = {
     turn.usage = data.usage ?? null;
     turn.progress = null;
     turn.ended = { reason: data.reason, detail: data.detail ?? "" };
+    if (store.phase === "thinking") store.phase = "idle"; // if it is spoken, that is told
     return turn;
   },
   turn_record: (store, data) => withRecord(store, data.record ?? data),
