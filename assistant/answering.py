@@ -5,7 +5,7 @@ An answer to a Guess is held back: nothing of it is told before the question is 
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -13,7 +13,7 @@ from assistant.core import personas
 from assistant.core.conversation import PictureRef
 from assistant.core.reply import Piece, Reply
 from assistant.journal import of
-from assistant.messages import LIVE, Message, NpuCost, ReplyEnded, ReplySentence, ReplyToken, Turn, Usage
+from assistant.messages import LIVE, Message, NpuCost, Reason, ReplyEnded, ReplySentence, ReplyToken, Turn, Usage
 from assistant.thinking import Happened, Run
 from pipelines import llm
 from pipelines.engine import EngineError
@@ -26,8 +26,6 @@ APOLOGIES: dict[type[Exception], str] = {
     llm.NoModel: "no_model",
     llm.Stuck: "model_stuck",
 }
-
-Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
 
 
 class Answering:

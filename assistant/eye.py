@@ -49,6 +49,12 @@ class Eye:
         self._wait_s = source.retry_s
         self.state = CameraState(camera=name, state="starting", called=(name, *source.called))
         self.due = time.monotonic()
+        self.shown = 0  # pictures
+
+    @property
+    def fps(self) -> float:
+        """How many pictures a second it is to show."""
+        return self._source.fps
 
     def open(self) -> None:
         """Begin to open the source. Raises EngineError where only new settings can help."""
@@ -119,6 +125,7 @@ class Eye:
             self._signed = (shot.picture, frames.signature(shot.picture))
         frame = framed(self.state.camera, next(self._seq), shot, self._signed[1])
         self._publish(frame, np.ascontiguousarray(shot.picture))
+        self.shown += 1
 
     def _lose(self, why: str) -> None:
         if self.state.state != "lost":

@@ -9,7 +9,7 @@ import msgspec
 from assistant import config
 from assistant.config import Engine
 from assistant.core import personas
-from assistant.messages import DialogueState, Language, Persona, Policy, Prefer
+from assistant.messages import Complete, DialogueState, Language, Persona, Policy, Prefer
 from assistant.warmth import Warmth
 from pipelines import llm
 from pipelines.engine import name_of
@@ -93,6 +93,19 @@ class Manner:
             top_p=preset.top_p,
             seed=self.settings.seed,
             max_tokens=most,
+        )
+
+    def wished(self, asked: Complete) -> llm.Sampling:
+        """As a program wants it, where it says so. There is always a seed: what is interrupted can be said again."""
+        own, most = self.sampling(), asked.max_tokens or self._model.capabilities.context
+        return llm.Sampling(
+            temperature=own.temperature if asked.temperature is None else asked.temperature,
+            top_k=asked.top_k or 0,
+            top_p=own.top_p if asked.top_p is None else asked.top_p,
+            repetition_penalty=1.0 if asked.repetition_penalty is None else asked.repetition_penalty,
+            seed=next(seed for seed in (asked.seed, self.settings.seed, asked.turn.start % 2**31) if seed is not None),
+            max_tokens=min(most, self.settings.hot_max_tokens) if self._warmth.hot else most,
+            stop=asked.stop,
         )
 
 

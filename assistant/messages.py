@@ -4,10 +4,11 @@ All times are CLOCK_MONOTONIC nanoseconds unless a field's name says otherwise. 
 (pixels, PCM, embedding rows) rides as a raw second part beside the message, never inside it.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+UPLOAD = "upload-"  # begins the name of a picture that was sent to stand in a program's conversation
 LIVE = "live"  # the spoken conversation; every API client has one of its own
 VERSION = 1  # of this vocabulary: a message of another version is dropped, counted and logged once
 PAYLOAD_LIMIT = 64 << 20  # bytes of one raw part: a 4K RGB frame (25 MB) fits, nonsense does not
@@ -16,6 +17,8 @@ MESSAGE_LIMIT = 1 << 20  # bytes of one encoded message
 Language = Literal["en", "zh"]  # those that the daemon itself speaks
 Persona = Literal["plain", "home", "inspector"]
 Policy = Literal["fresh", "always", "never"]  # when a question is taken to be about the scene
+# Why a reply ended. "refused": a program asked for what cannot be.
+Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen", "refused"]
 
 
 class Turn(msgspec.Struct, frozen=True, order=True):
@@ -53,6 +56,8 @@ class SpeechEnded(Message, frozen=True, kw_only=True):
     stream: str
     last_sample_at: int  # end of the last frame that held speech
     why: Literal["silence", "released", "too long"]
+    detector_at: int = 0  # when the detector of the end of turns had listened to the last pause; 0: it was not asked …
+    detector_ms: float = 0.0  # … and for how long it had
 
 
 class Hearing(Message, frozen=True, kw_only=True):
@@ -272,11 +277,22 @@ class ReplyEnded(Message, frozen=True, kw_only=True):
     """The whole reply as generated. ``sentences`` of it were handed to the speaker."""
 
     turn: Turn
-    reason: Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
+    reason: Reason
     text: str
     sentences: int
     usage: Usage = Usage()
     detail: str = ""
+    about: Literal["", "messages", "pictures", "tools", "length"] = ""  # what of a refused Complete cannot be
+
+
+class ToolCall(Message, frozen=True, kw_only=True):
+    """The model asks for a function, after its words. Whoever gave it the functions runs it, and nobody else."""
+
+    turn: Turn
+    index: int  # counts the calls of this reply from 0
+    id: str  # the answer to it names this
+    name: str
+    arguments: str  # JSON text of an object
 
 
 class DialogueState(Message, frozen=True, kw_only=True):
@@ -359,6 +375,68 @@ class Ask(Message, frozen=True, kw_only=True):
     turn: Turn
     text: str
     camera: str = ""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A picture in what a program says: of a camera ("": the default one), or one that was sent as a Picture under a
+    name of its own, which begins with UPLOAD and stands for that picture for ever."""
+
+    camera: str = ""
+
+
+class Called(msgspec.Struct, frozen=True):
+    """A call of a function that the model made before."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A message of a program's conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: tuple[str | Shown, ...] = ()
+    calls: tuple[Called, ...] = ()  # assistant: what it asked for after its words
+    call_id: str = ""  # tool: the call that this answers
+
+
+class Function(msgspec.Struct, frozen=True):
+    """What the model may ask for."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}  # JSON schema of its arguments
+
+
+class Script(msgspec.Struct, frozen=True):
+    """What a Complete is about: a conversation may be longer than a message may be, so it rides beside it."""
+
+    messages: tuple[Said, ...]
+    functions: tuple[Function, ...] = ()
+
+
+class Complete(Message, frozen=True, kw_only=True):
+    """A program's whole conversation is to be gone on with, in nobody's words but its own. Payload: a Script (msgpack).
+
+    Answered by ReplyToken, ToolCall and ReplyEnded of this turn, whose conversation is the request's own. A last
+    message of the assistant's is a reply that has begun. None: as the daemon would itself.
+    """
+
+    turn: Turn
+    max_tokens: int | None = None  # None: all that the context holds
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Withdraw(Message, frozen=True, kw_only=True):
+    """Whoever asked for this Complete does not wait for it any more."""
+
+    turn: Turn
 
 
 class AudioIn(Message, frozen=True, kw_only=True):
@@ -462,6 +540,7 @@ TOPICS: dict[type[Message], Topic] = {
     ReplyToken: Topic(publishers=("dialogue",)),
     ReplySentence: Topic(publishers=("dialogue",)),
     ReplyEnded: Topic(publishers=("dialogue",)),
+    ToolCall: Topic(publishers=("dialogue",)),
     DialogueState: Topic(publishers=("dialogue",), resend=True),
     Cleared: Topic(publishers=("dialogue",)),
     Speaking: Topic(publishers=("speaker",)),
@@ -471,6 +550,8 @@ TOPICS: dict[type[Message], Topic] = {
     AudioOut: Topic(publishers=("speaker",)),
     Playback: Topic(publishers=("speaker",)),
     Ask: Topic(inboxes=("dialogue",)),
+    Complete: Topic(inboxes=("dialogue",)),
+    Withdraw: Topic(inboxes=("dialogue",)),
     AudioIn: Topic(inboxes=("microphone",)),
     Picture: Topic(inboxes=("camera",)),
     PushToTalk: Topic(publishers=("microphone",), inboxes=("microphone",)),  # published: of a button of its own

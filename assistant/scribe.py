@@ -3,6 +3,9 @@
 A recognizer is not safe among threads, and a decoder may hold its thread for seconds: so everything that is asked of it
 goes through one queue, from the loading on. Whoever is asked for something newer forgets what it was asked before and
 has not begun. Sound that is fed while the recognizer is still being loaded waits in the queue.
+
+A detector of the end of turns, where there is one, listens in the same thread, and after the words are told: so nobody
+waits for it, and where the words leave nothing to decide it is not asked at all.
 """
 
 import threading
@@ -15,13 +18,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant.core.completeness import Completeness
-from pipelines import asr
+from assistant.core.completeness import Completeness, melody_matters, with_melody
+from assistant.journal import about
+from assistant.messages import Turn
+from pipelines import asr, endofturn
 from pipelines.engine import EngineError
 
 PCM = NDArray[np.int16]
 
-TAIL = 8 * asr.RATE  # samples at the end of what was said, for whoever judges whether it is complete
+TAIL = 8 * asr.RATE  # samples at the end of what was said, for the detector of its end
 STUCK_S = 120.0  # a recognizer that takes longer than this, also to load, will not come back
 
 
@@ -36,7 +41,16 @@ class Guessed(msgspec.Struct, frozen=True):
 
     number: int  # of the guess that was asked for
     result: asr.Recognition | None
-    complete: float  # how likely it is that this is all, 0..1
+    complete: float  # how likely it is that this is all, 0..1: by the words
+
+
+class Weighed(msgspec.Struct, frozen=True):
+    """Further to a Guessed: how likely it is that this is all, 0..1, now that the melody was listened to as well."""
+
+    number: int  # of the guess
+    complete: float
+    at: int  # ns: when that was known
+    engine_ms: float
 
 
 class Final(msgspec.Struct, frozen=True):
@@ -44,20 +58,20 @@ class Final(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """The recognizer could not; the words are the engine's. A Guessed or a Final comes all the same."""
+    """An engine could not. A Guessed or a Final comes all the same."""
 
     error: str
 
 
-Said: TypeAlias = Partial | Guessed | Final | Failed
+Said: TypeAlias = Partial | Guessed | Weighed | Final | Failed
 Task: TypeAlias = Literal["feed", "guess", "finish"]
 
 
 class Dictation:
     """One utterance on its way through the thread. All methods return at once."""
 
-    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None]) -> None:
-        self._scribe, self.deliver = scribe, deliver
+    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None], turn: Turn | None) -> None:
+        self._scribe, self.deliver, self.turn = scribe, deliver, turn
         self.void = False
         # the thread's own:
         self.utterance: asr.Utterance | None = None
@@ -69,7 +83,7 @@ class Dictation:
         self._scribe.ask(self, "feed", pcm)
 
     def guess(self, number: int) -> None:
-        """A Guessed comes of it, unless another one is asked for first."""
+        """A Guessed comes of it, unless another one is asked for first; perhaps a Weighed after it."""
         self._scribe.ask(self, "guess", number=number)
 
     def finish(self) -> None:
@@ -107,10 +121,13 @@ class Scribe:
         wake: Callable[[], None],
         languages: Sequence[str] = (),
         stuck_s: float = STUCK_S,
+        load_detector: Callable[[], endofturn.Detector | None] = lambda: None,
     ) -> None:
         """``load`` and ``wake`` are called in the thread, ``wake`` whenever there is something to ``deliver``.
         ``languages``: what is of another one is refused."""
         self.recognizer: asr.Recognizer | None = None
+        self.detector: endofturn.Detector | None = None
+        self._load_detector = load_detector
         self._load, self._completeness, self._wake = load, completeness, wake
         self._languages, self._stuck_s = languages, stuck_s
         self._changed = threading.Condition()
@@ -121,9 +138,9 @@ class Scribe:
         self._closed = False
         threading.Thread(target=self._work, name="recognition", daemon=True).start()
 
-    def dictate(self, deliver: Callable[[Said], None]) -> Dictation:
-        """Begin an utterance; ``deliver`` is called from ``deliver``."""
-        return Dictation(self, deliver)
+    def dictate(self, deliver: Callable[[Said], None], turn: Turn | None = None) -> Dictation:
+        """Begin an utterance; ``deliver`` is called from ``deliver``. ``turn``: its, as log lines have it."""
+        return Dictation(self, deliver, turn)
 
     def deliver(self) -> None:
         """Hand over what has come since the last time. Raises what the thread ended of (EngineError where the
@@ -169,11 +186,14 @@ class Scribe:
 
     def _work(self) -> None:
         try:
-            self.recognizer = self._load()
+            recognizer = self._load()
+            self.detector = self._load_detector()
+            self.recognizer = recognizer  # all is there
             self._began = None
             self._wake()
             while (job := self._next()) is not None:
-                self._do(job)
+                with about(job.dictation.turn):
+                    self._do(job)
                 self._began = None
         except BaseException as error:  # the loop is told of any, and dies of it as if it were its own
             self._error, self._began = error, None
@@ -201,6 +221,8 @@ class Scribe:
             said = _without(job, error)
         if said is not None:
             self._post(dictation, said)
+        if isinstance(said, Guessed):
+            self._weigh(dictation, said)
 
     def _said(self, job: _Job, utterance: asr.Utterance) -> Said | None:
         if job.task == "finish":
@@ -212,8 +234,21 @@ class Scribe:
         if result is None:
             return Guessed(job.number, None, 0.5)
         result = asr.believed(result, self._languages)
-        tail = np.concatenate([np.zeros(0, np.int16), *job.dictation.tail])
-        return Guessed(job.number, result, self._completeness(result.text, result.language, tail))
+        return Guessed(job.number, result, self._completeness(result.text, result.language))
+
+    def _weigh(self, dictation: Dictation, guess: Guessed) -> None:
+        """What the melody adds to the words."""
+        words = None if guess.result is None else guess.complete
+        if self.detector is None or dictation.void or not melody_matters(words):
+            return
+        tail, began = np.concatenate([np.zeros(0, np.int16), *dictation.tail]), time.monotonic_ns()
+        try:
+            melody = self.detector.complete(tail)
+        except EngineError as error:
+            self._post(dictation, Failed(str(error)))
+            return
+        now = time.monotonic_ns()
+        self._post(dictation, Weighed(guess.number, with_melody(words, melody), now, (now - began) / 1e6))
 
     def _post(self, dictation: Dictation, said: Said) -> None:
         self._done.append((dictation, said))

@@ -24,7 +24,7 @@ import msgspec
 
 from assistant.bus import SIDES, Bus
 from assistant.config import ConfigError, Settings, from_resolved
-from assistant.journal import JournalLines, Lines, to_the_journal
+from assistant.journal import Format, formatter, to_the_journal
 from assistant.lock import Held, Lock
 from assistant.messages import Heartbeat, Message
 from assistant.notify import Notifier, cut, last_resort, lifeline
@@ -235,7 +235,8 @@ def _start(asked: argparse.Namespace, notifier: Notifier) -> int:
         everything = msgspec.json.decode(asked.settings.read_bytes(), type=dict[str, Any])
         kind: type[Settings] = module.Settings
         settings = from_resolved(everything, asked.name, kind)
-        logs(everything.get("log", {}).get("level", "info"), asked.name)
+        chosen = everything.get("log", {})
+        logs(chosen.get("level", "info"), asked.name, chosen.get("format", "text"))
         bus = Bus(asked.runtime, asked.name)
     except (ConfigError, BusError, OSError, ImportError, msgspec.DecodeError) as error:
         return _give_up(asked.name, notifier, error, EXIT_CONFIG)
@@ -268,8 +269,8 @@ def _give_up(name: str, notifier: Notifier, error: Exception, code: int) -> int:
     return code
 
 
-def logs(level: str, name: str) -> None:
+def logs(level: str, name: str, style: Format = "text") -> None:
     """Log lines of one process, on stderr; see assistant.journal."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JournalLines() if to_the_journal(sys.stderr) else Lines(name))
+    handler.setFormatter(formatter(style, name, to_the_journal(sys.stderr)))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

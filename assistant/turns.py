@@ -4,19 +4,19 @@ import logging
 from typing import Literal
 
 from assistant import sight
-from assistant.answering import Answering, Reason
+from assistant.answering import Answering
 from assistant.core import personas
 from assistant.core.commands import Command, match
 from assistant.core.conversation import PictureRef
 from assistant.core.looking import sight_for
 from assistant.core.reply import Reply
 from assistant.core.sentences import language
-from assistant.foresight import Foresight, Progress
+from assistant.foresight import TOKEN_NS, Foresight, Progress
 from assistant.journal import of
 from assistant.lane import Lane
 from assistant.manner import Manner
 from assistant.memory import Memory
-from assistant.messages import LIVE, Cleared, Embedding, Guess, Heard, Turn, TurnStarted
+from assistant.messages import LIVE, Cleared, Embedding, Guess, Heard, Reason, Turn, TurnStarted
 from assistant.service import Service
 from assistant.sounding import Sounding
 from assistant.thinking import Thinker
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 HELD_NS = (
     15_000_000_000  # a guess that is neither confirmed nor taken back for so long is none: whoever made it is gone
 )
-TOKEN_NS = 20_000_000  # a prompt's token may take so much longer, on a board whose runtime does not tell how far it is
 
 
 class Turns:
@@ -205,7 +204,7 @@ class Turns:
                 current.prompt = self._memory.prompt(turn.conversation, sampling.max_tokens, *self._manner.opening())
                 self._count_waste(current)
             reply = self._model.reply(current.prompt, sampling, owner=turn.conversation)
-            current.generate(self._thinker.begin(reply))
+            current.generate(self._thinker.begin(reply, turn))
         except EngineError as error:
             self._fail(current, error)
 

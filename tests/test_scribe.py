@@ -2,6 +2,7 @@
 back."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from assistant.core.completeness import by_words
-from assistant.scribe import TAIL, Failed, Final, Guessed, Partial, Said, Scribe
+from assistant.scribe import TAIL, Failed, Final, Guessed, Partial, Said, Scribe, Weighed
 from pipelines.asr import RATE, Recognition
 from pipelines.engine import EngineError
 
@@ -20,7 +21,8 @@ SECOND = np.ones(RATE, np.int16)
 class Slow:
     """A recognizer that waits to be let go on before each thing it does, and keeps a list of them."""
 
-    def __init__(self, text: str = "one two three", language: str = "en") -> None:
+    def __init__(self, text: str = "one two three", language: str = "en", guesses: bool = True) -> None:
+        self.guesses = guesses
         self.result = Recognition(text=text, language=language)
         self.did: list[str] = []
         self.steps = threading.Semaphore(0)
@@ -35,7 +37,7 @@ class Slow:
 
     def so_far(self) -> Recognition | None:
         self._step("so far")
-        return self.result
+        return self.result if self.guesses else None
 
     def finish(self) -> Recognition:
         self._step("finish")
@@ -50,10 +52,16 @@ class Slow:
 class Desk:
     """A scribe and what it was heard to say."""
 
-    def __init__(self, load: Callable[[], Slow], languages: tuple[str, ...] = (), stuck_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Slow],
+        languages: tuple[str, ...] = (),
+        stuck_s: float = PATIENCE_S,
+        melody: "Melody | None" = None,
+    ) -> None:
         self.woken = threading.Event()
         self.said: list[Said] = []
-        self.scribe = Scribe(load, by_words, self.woken.set, languages, stuck_s)
+        self.scribe = Scribe(load, by_words, self.woken.set, languages, stuck_s, load_detector=lambda: melody)
 
     def until(self, kind: type[Said], count: int = 1) -> None:
         while sum(isinstance(one, kind) for one in self.said) < count:
@@ -208,25 +216,93 @@ def test_whatever_a_recognizer_writes_passes_one_gate(text: str, language: str, 
     assert guess.result == final.result == wanted
 
 
-def test_a_long_speech_keeps_only_its_end_for_whoever_judges_it() -> None:
-    slow = Slow()
+# --- the detector of the end of turns ---
+
+
+class Melody:
+    """A detector that hears what it is told to, waits to be let go on, and keeps the lengths of what it was played."""
+
+    def __init__(self, melody: float = 1.0, error: str = "") -> None:
+        self.melody, self.error = melody, error
+        self.heard: list[int] = []
+        self.may_go_on = threading.Event()
+
+    def complete(self, tail: NDArray[np.int16]) -> float:
+        assert self.may_go_on.wait(PATIENCE_S)
+        self.heard.append(len(tail))
+        if self.error:
+            raise EngineError(self.error)
+        return self.melody
+
+
+def listening(text: str, melody: Melody, guesses: bool = True) -> Desk:
+    """A desk whose recognizer understands this, and never waits."""
+    slow = Slow(text, guesses=guesses)
     slow.steps.release(100)
-    heard: list[int] = []
+    return Desk(lambda: slow, melody=melody)
 
-    def judge(text: str, language: str, tail: NDArray[np.int16]) -> float:
-        heard.append(len(tail))
-        return 1.0
 
-    woken = threading.Event()
-    scribe, said = Scribe(lambda: slow, judge, woken.set), list[Said]()
-    dictation = scribe.dictate(said.append)
-    for _ in range(20):
+@pytest.mark.parametrize(("text", "finished", "unfinished"), [("red lamp", 0.8, 0.2), ("is the lamp on", 0.8, 0.5)])
+def test_the_words_are_told_before_the_melody_is_listened_to(text: str, finished: float, unfinished: float) -> None:
+    for heard, wanted in ((0.9, finished), (0.1, unfinished)):
+        desk = listening(text, melody := Melody(heard))
+        dictation = desk.scribe.dictate(desk.said.append)
         dictation.feed(SECOND)
+        dictation.guess(7)
+        desk.until(Guessed)
+        assert not melody.heard
+        began = time.monotonic_ns()
+        melody.may_go_on.set()
+        desk.until(Weighed)
+        weighed = desk.said[-1]
+        assert isinstance(weighed, Weighed)
+        assert (weighed.number, weighed.complete, melody.heard) == (7, wanted, [RATE])
+        assert began < weighed.at < time.monotonic_ns()
+        assert weighed.engine_ms > 0
+
+
+@pytest.mark.parametrize("text", ["what color is the", "what is on the table?", "stop", "um"])
+def test_where_the_words_leave_nothing_to_decide_nobody_listens(text: str) -> None:
+    desk = listening(text, melody := Melody())
+    melody.may_go_on.set()
+    dictation = desk.scribe.dictate(desk.said.append)
+    dictation.guess(1)
+    desk.until(Guessed)
+    dictation.finish()
+    desk.until(Final)
+    assert melody.heard == []
+
+
+def test_a_recognizer_that_is_not_asked_on_suspicion_leaves_the_melody_to_prolong_the_wait() -> None:
+    for heard, wanted in ((0.9, 0.5), (0.1, 0.2)):
+        desk = listening("red lamp", melody := Melody(heard), guesses=False)
+        melody.may_go_on.set()
+        dictation = desk.scribe.dictate(desk.said.append)
         dictation.guess(1)
-        said.clear()
-        while not any(isinstance(one, Guessed) for one in said):
-            assert woken.wait(PATIENCE_S)
-            woken.clear()
-            scribe.deliver()
-    assert heard[0] == RATE
-    assert heard[-1] == TAIL
+        desk.until(Weighed)
+        assert [one.complete for one in desk.said if isinstance(one, Weighed)] == [wanted]
+
+
+def test_a_detector_that_fails_is_told_and_the_words_stand() -> None:
+    desk = listening("red lamp", melody := Melody(error="turn.onnx does not work: no memory"))
+    melody.may_go_on.set()
+    dictation = desk.scribe.dictate(desk.said.append)
+    dictation.guess(1)
+    desk.until(Failed)
+    dictation.finish()
+    desk.until(Final)
+    assert [type(one) for one in desk.said] == [Guessed, Failed, Final]
+    assert desk.said[1] == Failed(melody.error)
+    assert desk.said[2] == Final(Recognition(text="red lamp", language="en"))
+
+
+def test_a_long_speech_keeps_only_its_end_for_the_detector() -> None:
+    desk = listening("red lamp", melody := Melody())
+    melody.may_go_on.set()
+    dictation = desk.scribe.dictate(desk.said.append)
+    for number in range(20):
+        dictation.feed(SECOND)
+        dictation.guess(number)
+        desk.until(Weighed, number + 1)
+    assert melody.heard[0] == RATE
+    assert melody.heard[-1] == TAIL

@@ -52,7 +52,8 @@ def _supervise(asked: argparse.Namespace) -> int:
         unknown = [name for name in asked.without if name not in SERVICES]
         if unknown:
             raise Failure(f"--without {unknown[0]}: there is no such service; there are: {', '.join(SERVICES)}", USAGE)
-        logs(found.section("log", _settings.Log).level, "supervisor")
+        log = found.section("log", _settings.Log)
+        logs(log.level, "supervisor", log.format)
         if not asked.ephemeral:
             _simulated.tell(asked)
         resolved, supervision = found.resolved(), found.section("supervisor", Supervision)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from assistant.gateway.errors import Refusal
+from assistant.gateway.keys import Keys
 from assistant.gateway.link import Link
 from assistant.gateway.settings import Settings
 
@@ -19,10 +20,17 @@ class Gate:
     """What a handler needs of the daemon. One for the whole process, used in the server's loop alone."""
 
     def __init__(
-        self, link: Link, settings: Settings, config: Mapping[str, Any], clock: Callable[[], int], version: str
+        self,
+        link: Link,
+        settings: Settings,
+        config: Mapping[str, Any],
+        clock: Callable[[], int],
+        version: str,
+        keys: Keys,
     ) -> None:
         """``config``: the resolved settings of all services. ``clock``: CLOCK_MONOTONIC ns."""
-        self.link, self.settings, self.config, self.clock, self.version = link, settings, config, clock, version
+        self.link, self.settings, self.config, self.clock = link, settings, config, clock
+        self.version, self.keys = version, keys
 
 
 Handler = Callable[[Request, Gate], Awaitable[Any]]

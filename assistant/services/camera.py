@@ -89,6 +89,8 @@ class Eyes:
             eye.close()
 
     def tell_health(self) -> None:
+        for name, eye in self._eyes.items():
+            self._service.figures |= {f"frames.{name}": eye.shown, f"fps.{name}": eye.fps}
         states = [eye.state for eye in self._eyes.values()]
         lost = [state for state in states if state.state == "lost"]
         if lost:

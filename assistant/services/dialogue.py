@@ -6,6 +6,8 @@ of them.
 
 Work begins before the question is known (assistant.foresight). What is guessed in a pause to be the question is
 answered, but nobody is told and nothing is kept of it before it is confirmed.
+
+Whenever no person speaks or waits, programs have the model (assistant.completions).
 """
 
 import logging
@@ -14,11 +16,13 @@ import threading
 from collections import deque
 
 from assistant import sight, turnlog
+from assistant.completions import Completions
 from assistant.core import personas
 from assistant.core.commands import match
 from assistant.core.turnfacts import KINDS
 from assistant.early import Early
 from assistant.history import History
+from assistant.journal import about
 from assistant.lane import Lane
 from assistant.loading import Loading
 from assistant.manner import Manner
@@ -31,6 +35,7 @@ from assistant.messages import (
     AudioOut,
     CameraState,
     Clear,
+    Complete,
     Embedding,
     Guess,
     Heard,
@@ -44,6 +49,7 @@ from assistant.messages import (
     Spoken,
     Turn,
     Unseen,
+    Withdraw,
 )
 from assistant.service import Service, Unfit
 from assistant.thinking import Thinker
@@ -57,6 +63,7 @@ from pipelines.npu.heat import Thermometer
 
 log = logging.getLogger(__name__)
 
+SPEECH_NS = 30_000_000_000  # a person who speaks for longer, or of whom nothing more is heard, keeps no program waiting
 LAST_S = 3.0  # after which a process that is stuck ends, come what may
 GET_A_MODEL = "Get one that fits: assistant models pull cpu-en"
 
@@ -124,19 +131,43 @@ class Dialogue:
         self._lane = Lane(service.publish, service.clock, manner.model_name)
         self._turns = Turns(service, manner, model, memory, self._thinker, self._lane)
         self._foresight = self._turns.foresight
+        self._completions = Completions(service, manner, model, self._thinker)
         self._waiting: deque[Ask] = deque()  # questions of other conversations, while one is answered
+        self._spoken_since = 0  # ns: somebody speaks; 0: nobody does
 
     @property
     def pending(self) -> bool:
         """Has something happened in the language model, or may it begin with something?"""
         if self._turns.current is not None:
             return self._turns.current.waiting
-        return bool(self._waiting) or (self._foresight.pending and not self._turns.sounding.going_on)
+        if self._waiting or self._foreseeing:
+            return True
+        return not self._wanted and self._completions.pending
+
+    @property
+    def _foreseeing(self) -> bool:
+        """May something be done ahead? What is heard of a reply stands in the prompt, so not while one sounds."""
+        return self._foresight.pending and not self._turns.sounding.going_on
+
+    @property
+    def _wanted(self) -> bool:
+        """Does a person want the model, or will soon?"""
+        speaks = self._spoken_since and self._service.clock() - self._spoken_since < SPEECH_NS
+        return bool(self._turns.current is not None or self._waiting or speaks)
 
     def take(self, received: Received) -> None:
+        self._take(received)
+        if self._wanted:
+            self._completions.leave()
+
+    def _take(self, received: Received) -> None:
         turns = self._turns
         self._lane.note(received)
         match received.message:
+            case Complete() as asked:
+                self._completions.take(asked, received.payload)
+            case Withdraw(turn=turn):
+                self._completions.interrupt(turn.conversation, turn.start + 1)
             case SpeechStarted(turn=turn) if turn.conversation == LIVE:
                 self._speech(turn)
             case Guess() as guess:
@@ -151,8 +182,12 @@ class Dialogue:
                 self._waiting.append(ask)
             case Embedding(ahead=True) as seen:
                 self._foresight.seen(seen, received.payload)
+            case Embedding(turn=turn) as seen if self._completions.awaits(turn):
+                self._completions.seen(seen, received.payload)
             case Embedding() as seen:
                 turns.seen(seen, received.payload)
+            case Unseen(turn=turn) as unseen if self._completions.awaits(turn):
+                self._completions.unseen(unseen)
             case Unseen(turn=turn, why=why, detail=detail):
                 turns.unseen(turn, why, detail)
             case CameraState(camera=camera, called=called) if called:
@@ -162,6 +197,7 @@ class Dialogue:
             case SpeakerIdle(turn=turn):
                 turns.silent(turn)
             case Interrupt(conversation=name, before=before):
+                self._completions.interrupt(name, before)
                 current = turns.current
                 if current and current.turn.conversation == name and current.turn.start < before:
                     turns.stop("interrupted")
@@ -179,19 +215,23 @@ class Dialogue:
         """Nothing has arrived: go on with what there is to do. Raises llm.Stuck."""
         turns = self._turns
         turns.watch()
+        self._completions.watch()
         if turns.current is not None:
             turns.step()
         elif self._waiting:
             ask = self._waiting.popleft()
             turns.begin(ask.turn, ask.text, ask.turn.start, camera=ask.camera)
-        elif not turns.sounding.going_on:  # what is heard of a reply stands in the prompt
+        elif self._foreseeing:
             self._foresee()
+        elif not self._wanted:
+            self._completions.step()
 
     def say_state(self) -> None:
         self._turns.say_state()
 
     def close(self) -> None:
         self._turns.stop("lost")
+        self._completions.close()
         self._foresight.forget()
         self._thinker.close(LAST_S)
 
@@ -205,6 +245,7 @@ class Dialogue:
 
     def _speech(self, turn: Turn) -> None:
         """Somebody speaks, or goes on: what was guessed is void, and a question that was not answered yet as well."""
+        self._spoken_since = self._service.clock()
         if self._turns.current is not None and self._turns.current.held:
             self._turns.spoil()
         elif turn.revision:
@@ -217,10 +258,11 @@ class Dialogue:
         self._foresight.begin(turn, camera if looks else None, self._manner.picture == "always", settings.max_age_ms)
 
     def _foresee(self) -> None:
-        try:
-            self._foresight.advance()
-        except EngineError as error:
-            log.warning("the prompt could not be computed ahead: %s", error)
+        with about(self._foresight.turn):
+            try:
+                self._foresight.advance()
+            except EngineError as error:
+                log.warning("the prompt could not be computed ahead: %s", error)
 
     def _guess(self, guess: Guess) -> None:
         """Answer what may be the question, if nothing else is to be done; commands are for when it is certain."""
@@ -230,6 +272,7 @@ class Dialogue:
             self._turns.guess(guess)
 
     def _heard(self, heard: Heard) -> None:
+        self._spoken_since = 0
         self._foresight.heard(heard.turn, heard.last_sample_at)
         if not self._turns.confirm(heard):
             self._turns.begin(heard.turn, heard.text, heard.last_sample_at, heard.language, spoken=True)
@@ -239,6 +282,7 @@ class Dialogue:
 
     def _dropped(self, dropped: SpeechDropped) -> None:
         """It was nothing; or no more than what had been asked before."""
+        self._spoken_since = 0
         turn, current, void = dropped.turn, self._turns.current, self._turns.void
         if current is not None and current.turn.same(turn):
             self._turns.spoil()

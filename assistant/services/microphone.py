@@ -36,7 +36,7 @@ from assistant.service import Service, Unfit
 from assistant.soundin import SoundIn
 from assistant.waking import Waking
 from assistant.wire import Received
-from pipelines import asr, audio, vad, wakeword
+from pipelines import asr, audio, endofturn, vad, wakeword
 from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,13 @@ OPEN_S = 3.0  # how long it is waited for; what is slower is told as lost until 
 class Settings(config.Settings, frozen=True, kw_only=True):
     """Section [microphone]."""
 
-    roles: ClassVar[Mapping[str, str]] = {"asr": "asr", "vad": "vad", "wakeword": "wakeword", "button": "button"}
+    roles: ClassVar[Mapping[str, str]] = {
+        "asr": "asr", "vad": "vad", "endofturn": "endofturn", "wakeword": "wakeword", "button": "button",
+    }  # fmt: skip
 
     asr: Engine = Engine("auto")
     vad: Engine = Engine("auto")
+    endofturn: Engine = Engine("auto")  # beside the words; "none": they alone say how long it is waited for more
     source: Literal["bus", "device"] = "bus"  # bus: AudioIn messages alone; device: a sound card beside them
     device: str = ""  # a part of its name (assistant devices lists them); "": the default one
     rate: int = 0  # Hz asked of it; 0: its own
@@ -88,9 +91,14 @@ def run(service: Service, settings: Settings) -> None:
         except EngineError as error:
             raise Unfit(str(error)) from error
 
-    scribe = Scribe(load, by_words, service.wake, settings.languages)
+    def load_detector() -> endofturn.Detector | None:
+        try:
+            return endofturn.load(settings.endofturn.engine, settings.endofturn.options)
+        except EngineError as error:
+            raise Unfit(str(error)) from error
+
+    scribe = Scribe(load, by_words, service.wake, settings.languages, load_detector=load_detector)
     ears = Ears(service, settings, scribe, spotter)
-    engines = [name_of(each) for each in (detector, spotter) if each is not None]
     ears.open()  # what is said while the recognizer is still being loaded waits for it
     for received in service.messages():
         if received is not None:
@@ -98,7 +106,8 @@ def run(service: Service, settings: Settings) -> None:
         ears.listen()
         scribe.deliver()
         if scribe.recognizer is not None and not service.ready_detail:
-            service.ready(", ".join([name_of(scribe.recognizer), *engines]))
+            engines = (scribe.recognizer, detector, scribe.detector, spotter)
+            service.ready(", ".join(name_of(each) for each in engines if each is not None))
             ears.say_state()
     ears.end()
     scribe.close()
@@ -258,6 +267,7 @@ class Ears:
             ear = self._streams.pop(block.stream, None) or self._ear()
             self._streams[block.stream] = ear
             ear.hear(block, payload)
+            self._service.figures["heard_s"] = self._service.figures.get("heard_s", 0.0) + seconds(block, payload)
         except audio.AudioError as error:
             log.warning("stream %r: %s", block.stream, error)
             return
@@ -306,6 +316,12 @@ class Ears:
         if self._pids.setdefault(sender, pid) != pid:
             self._pids[sender] = pid
             self._floor.free()
+
+
+def seconds(block: AudioIn, payload: bytes | memoryview) -> float:
+    """How long a block of sound lasts."""
+    size = block.rate * block.channels * np.dtype(block.sample).itemsize
+    return len(payload) / size if size > 0 else 0.0
 
 
 def _spotter(settings: Settings) -> wakeword.Spotter | None:

@@ -16,7 +16,7 @@ from assistant.config import Engine
 from assistant.core import loudness
 from assistant.core.levels import Meter
 from assistant.core.playout import Block, Playout, Said, age
-from assistant.journal import of
+from assistant.journal import about, of
 from assistant.messages import (
     AudioOut,
     Duck,
@@ -131,10 +131,11 @@ class Synthesis:
         while (job := self._jobs.get()) is not None:
             error, began = "", time.perf_counter()
             try:
-                for chunk in self._voice.speak(job.text, job.language):
-                    if job.turn in self._unwanted:
-                        break
-                    self._put(Piece(job.turn, job.index, chunk, (time.perf_counter() - began) * 1000))
+                with about(job.turn):
+                    for chunk in self._voice.speak(job.text, job.language):
+                        if job.turn in self._unwanted:
+                            break
+                        self._put(Piece(job.turn, job.index, chunk, (time.perf_counter() - began) * 1000))
             except EngineError as problem:
                 error = str(problem)
             self._put(Piece(job.turn, job.index, None, error=error))
@@ -153,6 +154,7 @@ class Mouth:
         self._keeper: Keeper[Playback] | None = None
         self._hope_until = 0  # until then what is to be said waits for a device, ns
         self._position = self._left = 0  # samples put into the output, and those of them that have left
+        self._played = 0  # samples, in all
         self._under_way: deque[tuple[int, Block]] = deque()  # (position, block) that are not known to leave yet
         self._meter: tuple[int, Meter] | None = None  # (Hz, it) of what sounds
         self._ducked_until = 0  # ns; 0: it is not
@@ -223,6 +225,7 @@ class Mouth:
 
     def play(self) -> None:
         self._notice()
+        self._service.figures["open"] = float(self._output is not None)
         for piece in self._synthesis.collect():
             self._take(piece)
         if self._output is not None:
@@ -295,6 +298,8 @@ class Mouth:
         if self._output is not None:
             left = self._output.left(self._service.clock())
             self._playout.sounded(left - self._left)
+            self._played += left - self._left
+            self._service.figures["played_s"] = self._played / self._synthesis.rate
             self._left = left
         if isinstance(self._output, Playback):
             self._service.figures["underruns"] = self._output.underruns

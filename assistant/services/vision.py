@@ -14,7 +14,7 @@ from assistant import config
 from assistant.config import Engine
 from assistant.core import closer, frames
 from assistant.core.gaze import Gaze, Watch
-from assistant.journal import of
+from assistant.journal import about, of
 from assistant.loading import Loading
 from assistant.messages import (
     LIVE,
@@ -133,7 +133,9 @@ class Eyes:
 
     def answer_waiting(self) -> None:
         for conversation, (look, deadline) in list(self._waiting.items()):
-            if self._answer(look, last_chance=self._service.clock() >= deadline):
+            with about(look.turn):
+                answered = self._answer(look, last_chance=self._service.clock() >= deadline)
+            if answered:
                 del self._waiting[conversation]
 
     def _answer(self, look: Look, last_chance: bool) -> bool:
@@ -254,11 +256,12 @@ class Eyes:
         picture = np.frombuffer(seen.pixels, np.uint8).reshape(seen.frame.height, seen.frame.width, 3)
         if self._fault(seen.frame.camera, picture) is not None:
             return None
-        try:
-            encoded = self._encode(turn, region, seen.frame, picture, rank)
-        except EngineError as error:
-            log.warning("a picture could not be encoded ahead: %s", error)
-            return None
+        with about(turn if rank is not Rank.IDLE else None):
+            try:
+                encoded = self._encode(turn, region, seen.frame, picture, rank)
+            except EngineError as error:
+                log.warning("a picture could not be encoded ahead: %s", error)
+                return None
         self._unasked.add(encoded[0].identity)
         return encoded
 

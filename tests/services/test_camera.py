@@ -164,6 +164,10 @@ def test_pictures_of_every_kind(runtime: Path, join: Join) -> None:
                 assert (refused.state, why in refused.detail) == ("lost", True), (kind, refused)
             camera.state("live")  # it goes on showing what it did
         assert camera.frame().width == 1920
+        camera.until(lambda: camera.beat.figures.get("frames.main", 0) > 0)
+        shown = camera.beat.figures["frames.main"]
+        camera.until(lambda: camera.beat.figures["frames.main"] > shown)
+        assert camera.beat.figures["fps.main"] == 5.0
         camera.client.send(Picture(camera="upload-2"), GOOD["grey"][0])
         assert camera.frame("upload-2").width == 64
 

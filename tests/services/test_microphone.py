@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from assistant.bus import Bus
 from assistant.messages import AudioIn, Heard, Heartbeat, PushToTalk, SpeechDropped, SpeechStarted
@@ -51,7 +52,9 @@ def test_what_is_said_while_recognition_is_loaded_is_heard(runtime: Path, join: 
         heard = client.wait_for(Heard, PATIENCE_S)
         assert heard is not None
         assert spoken_ms < float(heard.text.split()[0]) < spoken_ms + 2000
-        assert client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.state == "ready") is not None
+        beat = client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.state == "ready")
+        assert beat is not None
+        assert beat.figures["heard_s"] == pytest.approx(spoken_ms / 1000 + 2.0)
         process.terminate()
         assert ended(process)[0] == 0
 

@@ -39,6 +39,11 @@ class Block(NamedTuple):
         return float(np.sqrt(np.mean(np.square(self.pcm, dtype=np.float64))))
 
 
+def figures(received: Received) -> dict[str, float]:
+    """A heartbeat's figures."""
+    return received.message.figures if isinstance(received.message, Heartbeat) else {}
+
+
 class House:
     """A real speaker, and this test in place of the dialogue and the microphone."""
 
@@ -99,6 +104,9 @@ def test_no_sample_is_missing_between_two_sentences(house: House) -> None:
     assert len(blocks) > 10
     for before, after in pairwise(blocks):
         assert abs(after.at - before.at - len(before.pcm) * 1_000_000_000 // before.rate) < 1_000_000 // 10
+    seconds = sum(len(one.pcm) / one.rate for one in blocks)
+    house.await_one(lambda received: figures(received).get("played_s") == pytest.approx(seconds, abs=0.001))
+    house.await_one(lambda received: figures(received).get("open") == 1.0)
 
 
 def test_it_is_soft_within_a_block_while_someone_may_be_speaking_and_comes_back(house: House) -> None:
