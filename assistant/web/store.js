@@ -69,8 +69,8 @@ function withRecord(store, record) {
   if (record.finish_reason) turn.ended.reason = record.finish_reason; // cut short after it was written, for one
   if (record.frame_identity) {
     const { camera, region, frame_identity: identity, frame_age_ms: age_ms, picture_fresh: fresh } = record;
-    const query = new URLSearchParams({ camera, picture: identity });
-    turn.picture = { url: `/api/v1/frame.jpg?${query}`, ...turn.picture, camera, region, identity, age_ms, fresh };
+    const url = `/api/v1/frame.jpg?picture=${encodeURIComponent(identity)}`;
+    turn.picture = { url, ...turn.picture, camera, region, identity, age_ms, fresh };
   }
   const wall = record.wall ?? record.at_wall;
   if (wall) turn.wall = new Date(typeof wall === "number" ? wall * 1000 : wall);
@@ -143,8 +143,8 @@ const FOLDS = {
     return turn;
   },
   turn_record: (store, data) => withRecord(store, data.record ?? data),
-  cleared(store) {
-    for (const turn of store.turns.values()) turn.forgotten = true;
+  cleared(store, { conversation }) {
+    for (const turn of store.turns.values()) turn.forgotten ||= turn.conversation === conversation;
   },
   muted(store, { device, muted }) {
     if (device === "microphone") store.microphone = { ...store.microphone, muted };
