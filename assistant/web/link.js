@@ -2,12 +2,14 @@
 
 const WAITS_S = [0.5, 1, 2, 4, 8, 15];
 const API = "/api/v1";
+const SILENT_MS = 15000; // every service tells its health every few seconds: then the connection is dead, whatever it says
 
 /** Events: "state" {state, wait_s, message}, "event" {event, data, at, bytes}. States: connecting, open, lost, signin. */
 export class Link extends EventTarget {
   #socket = null;
   #tries = 0;
   #timer = 0;
+  #heardAt = 0;
   #header = null; // an audio event whose sound has not yet come
   state = "connecting";
 
@@ -17,6 +19,7 @@ export class Link extends EventTarget {
     document.addEventListener("visibilitychange", () => document.hidden || this.retry());
     addEventListener("pagehide", () => this.#drop());
     addEventListener("pageshow", (event) => event.persisted && this.connect());
+    setInterval(() => this.#socket && Date.now() - this.#heardAt > SILENT_MS && this.#fail(), 3000);
   }
 
   /** First asked for the state: unlike a socket's refusal, its answer tells whether a token is wanted. */
@@ -78,15 +81,18 @@ export class Link extends EventTarget {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = (this.#socket = new WebSocket(`${scheme}//${location.host}/ws`));
     socket.binaryType = "arraybuffer";
+    this.#heardAt = Date.now();
     socket.onmessage = ({ data }) => this.#take(data);
-    socket.onclose = () => {
-      if (this.#socket !== socket) return;
-      this.#socket = null;
-      this.#lost();
-    };
+    socket.onclose = () => this.#socket === socket && this.#fail();
+  }
+
+  #fail() {
+    this.#drop();
+    this.#lost();
   }
 
   #take(data) {
+    this.#heardAt = Date.now();
     if (typeof data !== "string") {
       const header = this.#header;
       this.#header = null;

@@ -159,6 +159,7 @@ function button() {
   hold.disabled = !on;
   byId("hold-text").textContent = t(`hold.${key}`);
   byId("hold-keys").hidden = state !== "idle" || !on;
+  byId("stop-text").textContent = t(talk.busy ? "stop.cancel" : "stop.label");
   byId("mic-open").hidden = !talk.open;
   const why = byId("hold-why");
   why.hidden = !talk.why;

@@ -102,6 +102,7 @@ export const STRINGS = {
   "hold.device.listening": ["The device listens, release when done", "设备正在听，说完松开"],
   "hold.away": ["Not connected", "未连接"],
   "stop.label": ["Stop", "停止"],
+  "stop.cancel": ["Cancel", "取消"],
   "mic.open": ["This browser's microphone is open", "此浏览器的麦克风已打开"],
   "mic.insecure": [
     "Browsers give pages a microphone only over HTTPS or on the device itself. Open {} instead, or keep this page: the button then opens the device's own microphone.",

@@ -13,6 +13,7 @@ export class Talk extends EventTarget {
   #link;
   #context = null;
   #stream = null;
+  #source = null;
   #tap = null;
   #closer = 0;
   #limit = 0;
@@ -132,7 +133,8 @@ export class Talk extends EventTarget {
     ]);
     this.#stream = stream;
     this.#tap ??= this.#newTap();
-    this.#context.createMediaStreamSource(stream).connect(this.#tap);
+    this.#source = this.#context.createMediaStreamSource(stream);
+    this.#source.connect(this.#tap);
     this.#tell("state", { state: this.state });
   }
 
@@ -169,7 +171,9 @@ export class Talk extends EventTarget {
 
   #close() {
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
-    this.#stream = null;
+    this.#source?.disconnect();
+    this.#stream = this.#source = null;
+    this.#context?.suspend();
     this.#tell("state", { state: this.state });
   }
 

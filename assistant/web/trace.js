@@ -52,7 +52,7 @@ export class Trace {
   }
 
   draw() {
-    const turns = [...this.#store.turns.values()].filter((turn) => turn.record?.stages?.length);
+    const turns = [...this.#store.turns.values()].filter((turn) => turn.record?.stages?.length && turn.record.asked_at);
     const turn = turns.find(({ key }) => key === this.#chosen) ?? turns.at(-1);
     byId("trace-none").hidden = Boolean(turn);
     this.#head(turn);
