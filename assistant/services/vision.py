@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant import config
+from assistant import config, thumbs
 from assistant.config import Engine
 from assistant.core import closer, frames
 from assistant.core.gaze import Gaze, Watch
@@ -302,6 +302,7 @@ class Eyes:
         self._embeddings[message.identity] = message, rows
         while len(self._embeddings) > self._settings.kept:
             self._unasked.discard(self._embeddings.popitem(last=False)[0])
+        thumbs.show(self._service, message, picture)
         return message, rows
 
     def _fault(self, camera: str, picture: NDArray[np.uint8]) -> Fault | None:
