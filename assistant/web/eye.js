@@ -4,12 +4,14 @@ import { byId, h } from "./dom.js";
 import { duration, t } from "./words.js";
 
 const FPS = 5;
+const STALE_MS = 3000;
+const AGAIN_MS = 1000;
 
 export class Eye {
   #store;
   #screen = byId("live");
   #choice = byId("camera-choice");
-  #stream = null; // the picture that is being streamed in
+  #stream = null; // what is being streamed in
   #shown = ""; // of which camera
   #chosen = "";
   #answer = "";
@@ -24,6 +26,7 @@ export class Eye {
     byId("answer-picture").addEventListener("click", () => this.#answer && enlarge(this.#answer));
     // Nobody looks: then nothing need be encoded and sent.
     document.addEventListener("visibilitychange", () => this.draw());
+    setInterval(() => this.#age(), 500);
   }
 
   draw() {
@@ -56,19 +59,44 @@ export class Eye {
   }
 
   #start(name) {
-    const query = new URLSearchParams({ camera: name, fps: FPS });
-    this.#stream = h("img", { alt: t("eye.alt", name), class: "stream", src: `/api/v1/stream.mjpg?${query}` });
+    const canvas = h("canvas", { class: "stream", role: "img", "aria-label": t("eye.alt", name) });
+    const own = (this.#stream = { canvas, stop: new AbortController(), at: performance.now() });
     this.#shown = name;
-    const own = this.#stream;
-    // A stream that ends is asked for again when the camera or the connection is back: both are told of.
-    own.addEventListener("error", () => own === this.#stream && this.#stop());
-    this.#screen.prepend(own);
+    this.#screen.prepend(canvas);
+    this.#read(name, own)
+      .catch(() => null) // what is the matter the daemon tells by itself
+      .finally(() => setTimeout(() => this.#stream === own && (this.#stop(), this.draw()), AGAIN_MS));
+  }
+
+  /** Unlike an img, this knows when each picture came: one that is old must not pass for what is seen now. */
+  async #read(name, own) {
+    const query = new URLSearchParams({ camera: name, fps: FPS });
+    const answer = await fetch(`/api/v1/stream.mjpg?${query}`, { signal: own.stop.signal, cache: "no-store" });
+    if (!answer.ok) return;
+    const reader = answer.body.getReader();
+    let held = new Uint8Array(0);
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      held = joined(held, value);
+      for (let part = cut(held); part; part = cut(held)) {
+        held = held.subarray(part.end);
+        await show(own, part.jpeg);
+      }
+    }
+  }
+
+  /** Is what is shown as live old? Then say so. */
+  #age() {
+    const age = this.#stream ? performance.now() - this.#stream.at : 0;
+    const stale = this.#screen.dataset.state === "live" && age > STALE_MS;
+    this.#screen.classList.toggle("stale", stale);
+    byId("live-told").textContent = stale ? t("eye.stale", duration(Math.round(age / 1000) * 1000)) : t("eye.live");
   }
 
   #stop() {
-    if (!this.#stream) return;
-    this.#stream.removeAttribute("src"); // else the browser goes on loading it
-    this.#stream.remove();
+    this.#stream?.stop.abort();
+    this.#stream?.canvas.remove();
     [this.#stream, this.#shown] = [null, ""];
   }
 
@@ -108,4 +136,31 @@ export class Eye {
     if (picture.region) facts.push(h("span", { text: t("eye.region", picture.region) }));
     return place.replaceChildren(...facts);
   }
+}
+
+async function show(own, jpeg) {
+  const picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+  const { canvas } = own;
+  if (canvas.width !== picture.width || canvas.height !== picture.height) [canvas.width, canvas.height] = [picture.width, picture.height];
+  canvas.getContext("2d").drawImage(picture, 0, 0);
+  picture.close();
+  own.at = performance.now();
+  canvas.dataset.frames = String(Number(canvas.dataset.frames ?? 0) + 1);
+}
+
+function joined(one, other) {
+  if (one.length === 0) return other;
+  const both = new Uint8Array(one.length + other.length);
+  both.set(one);
+  both.set(other, one.length);
+  return both;
+}
+
+/** The first whole part of a multipart stream: its picture, and where it ends. Null: not all of it is here. */
+function cut(held) {
+  const text = new TextDecoder("latin1").decode(held.subarray(0, 400));
+  const head = /^[^]*?\r\n\r\n/.exec(text)?.[0];
+  const length = Number(/content-length: *(\d+)/i.exec(head ?? "")?.[1]);
+  if (!head || !length || held.length < head.length + length) return null;
+  return { jpeg: held.slice(head.length, head.length + length), end: head.length + length };
 }

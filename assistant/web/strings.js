@@ -33,6 +33,7 @@ export const STRINGS = {
 
   "eye.title": ["What it sees", "它看到的"],
   "eye.live": ["Live", "实时"],
+  "eye.stale": ["No new picture for {}", "{} 没有新画面"],
   "eye.alt": ["Live picture of camera {}", "摄像头 {} 的实时画面"],
   "eye.camera": ["Camera", "摄像头"],
   "eye.starting": ["The camera is starting", "摄像头正在启动"],

@@ -87,7 +87,7 @@ def test_a_question_is_answered_with_the_picture_that_it_is_about(look: Any, des
     assert "what color is the ball" in turn.locator(".question").inner_text().lower()
     page.wait_for_function("() => document.querySelector('article.turn .thumb img')?.naturalWidth > 0")
     page.wait_for_function("() => document.querySelector('#answer-image').naturalWidth > 0")
-    page.wait_for_function("() => document.querySelector('#live .stream')?.naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('#live .stream')?.dataset.frames > 1")
     page.wait_for_selector("#answer-facts .tag")
     page.wait_for_selector("#waterfall svg rect.bar")
     assert "red" in page.locator("#announced").inner_text()  # to who listens to the page
@@ -185,7 +185,7 @@ def test_the_page_comes_back_when_the_gateway_does(look: Any, desk: Desk) -> Non
     assert page.locator("#live .stream").count() == 0
     page.wait_for_selector(OPEN)
     page.wait_for_selector("#banner", state="hidden")
-    page.wait_for_function("() => document.querySelector('#live .stream')?.naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('#live .stream')?.dataset.frames > 1")
     page.fill("#question", "what color is the cube")
     page.click("#send")
     page.wait_for_function(
@@ -371,7 +371,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(look: Any, width: in
     looked = look(viewport={"width": width, "height": 844}, has_touch=True)
     page = looked.page
     looked.ask("what do you see")
-    page.wait_for_function("() => document.querySelector('#live .stream')?.naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('#live .stream')?.dataset.frames > 1")
     for tab in ("talk", "machine"):
         page.click(f"[data-tab={tab}]")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
