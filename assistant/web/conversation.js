@@ -43,6 +43,7 @@ export class Conversation {
 
   /** A line between turns: what was not taken for a question, that the conversation was forgotten. */
   note(text) {
+    if (this.#partial.previousElementSibling?.matches(".note") && this.#partial.previousElementSibling.textContent === text) return;
     for (const old of [...this.#log.querySelectorAll(".note")].slice(0, -4)) old.remove();
     this.#partial.before(h("p", { class: "note", text }));
     if (this.#stay) this.#toEnd();

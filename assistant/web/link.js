@@ -79,7 +79,7 @@ export class Link extends EventTarget {
 
   #open() {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = (this.#socket = new WebSocket(`${scheme}//${location.host}/ws`));
+    const socket = (this.#socket = new WebSocket(`${scheme}//${location.host}/ws?${own()}`));
     socket.binaryType = "arraybuffer";
     this.#heardAt = Date.now();
     socket.onmessage = ({ data }) => this.#take(data);
@@ -104,6 +104,7 @@ export class Link extends EventTarget {
     else {
       if (told.event === "snapshot") {
         this.#tries = 0;
+        sessionStorage.setItem(OWN, told.data.conversation ?? "");
         this.#become("open");
       }
       this.#tell("event", told);
@@ -132,12 +133,18 @@ export class Link extends EventTarget {
   }
 }
 
+const OWN = "assistant.conversation"; // of this tab: it goes on after a reload, or when the connection comes back
 const SIGNED = "assistant.signed"; // the cookie itself no script can see
 
 /** Has somebody signed in here? */
 export const signedIn = () => localStorage.getItem(SIGNED) === "yes";
 
 const keep = (signed) => (signed ? localStorage.setItem(SIGNED, "yes") : localStorage.removeItem(SIGNED));
+
+function own() {
+  const conversation = sessionStorage.getItem(OWN);
+  return conversation ? new URLSearchParams({ conversation }) : "";
+}
 
 const post = (path, body) =>
   fetch(API + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });

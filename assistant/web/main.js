@@ -95,9 +95,9 @@ const REACTIONS = {
   },
   pipeline_error: (data) => notice([data.detail ?? data.where, data.mend].filter(Boolean).join(" ")),
   error(data) {
-    talk.settled();
     manner.settle();
-    notice(data.message);
+    if (/^talk_(begin|end)$|_listening$/.test(data.command) && talk.state !== "idle") talk.refused();
+    notice([data.message, data.mend].filter(Boolean).join(" "));
   },
 };
 

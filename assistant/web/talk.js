@@ -108,6 +108,12 @@ export class Talk extends EventTarget {
     if (this.state === "sending") this.#become("idle");
   }
 
+  /** The gateway will not hear it. */
+  refused() {
+    this.#begun = false;
+    this.cancel();
+  }
+
   /** Close the browser's microphone now. */
   close() {
     if (this.busy) this.cancel();
