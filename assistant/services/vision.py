@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant import config
+from assistant import config, thumbs
 from assistant.config import Engine
 from assistant.core import closer, frames
 from assistant.core.gaze import Gaze, Watch
@@ -291,7 +291,7 @@ class Eyes:
     def take_encoded(self) -> None:
         """Raises TimeoutError for an encoder that hangs."""
         done = self._encoding.take() if self._encoding is not None else None
-        if done is None:
+        if self._encoding is None or done is None:
             return
         job, now = done.job, self._service.clock()
         if done.error is not None:
@@ -301,6 +301,7 @@ class Eyes:
             return
         awaited = job.why == "asked" and self._awaits(job)
         self._keep(done, unasked=not awaited)
+        thumbs.show(self._service, done.message, self._encoding.shown(job))
         ms = done.message.engine_ms
         self._gaze.encoded(ms)
         match job.why:
