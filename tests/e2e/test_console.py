@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from assistant.messages import CameraState, MicrophoneState
+from assistant.messages import CameraState, Message, MicrophoneState
 from tests.conftest import need
 from tests.e2e import console
 from tests.e2e.console import ELSEWHERE, WATCH, Desk
@@ -408,9 +408,9 @@ def test_clearing_forgets_after_asking_once_more(look: Any) -> None:
     assert "?" in looked.ask("and the cube").locator(".answer").inner_text()  # which of its properties was forgotten
 
 
-def _muted(told: MicrophoneState | CameraState) -> bool:
-    return told.state == "muted"
+def _muted(told: Message) -> bool:
+    return isinstance(told, MicrophoneState | CameraState) and told.state == "muted"
 
 
-def _open(told: MicrophoneState | CameraState) -> bool:
+def _open(told: Message) -> bool:
     return not _muted(told)
