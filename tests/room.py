@@ -28,6 +28,7 @@ from assistant.messages import (
     SpeechEnded,
     SpeechStarted,
     Turn,
+    Voice,
 )
 from assistant.notify import Notifier
 from assistant.scribe import Dictation, Said, Scribe
@@ -112,10 +113,14 @@ class Recorded(Service):
 
     told: list[Message]
     states: list[str]
+    voices: list[Voice]  # apart, since nothing may come of them
     state = ""
 
     def publish(self, message: Message, payload: object = None, *, once: bool = False) -> None:
-        self.told.append(message)
+        if isinstance(message, Voice):
+            self.voices.append(message)
+        else:
+            self.told.append(message)
 
     def be(self, state: str, detail: str = "") -> None:
         self.state = f"{state}: {detail}" if detail else state
@@ -152,7 +157,7 @@ class Room:
         melody: endofturn.Detector | None = None,
     ) -> None:
         self.service, self.reader = service, reader
-        self.service.told, self.service.states = [], []
+        self.service.told, self.service.states, self.service.voices = [], [], []
         self.busy, self.answering, self.speaking = "", False, False
         self.interrupted: list[int] = []
         self._woken = threading.Event()

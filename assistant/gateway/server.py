@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from assistant import paths
-from assistant.gateway import daemon, errors, health, page, patience, tls
+from assistant.gateway import about, daemon, errors, health, openapi, page, patience, tls
 from assistant.gateway.errors import Refusal
 from assistant.gateway.guard import Guard, refuse
 from assistant.gateway.keys import Keys, read
@@ -31,7 +31,14 @@ from assistant.service import RESOLVED, Service
 log = logging.getLogger(__name__)
 
 # Each area's table; the document of the API lists them in this order.
-TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES, health.ROUTES)
+TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES, about.ROUTES, health.ROUTES)
+
+
+async def document(request: Request, gate: Gate) -> dict[str, Any]:
+    return openapi.document((route for table in (*TABLES, OWN) for route in table), gate.version)
+
+
+OWN = (Route("GET", "/api/v1/openapi.json", document, "This document", answer=dict, access="open", tags=("daemon",)),)
 SOCKETS: tuple[SocketRoute, ...] = ()
 
 SOCKET_BYTES = 1_000_000  # of one WebSocket message: six seconds of sound at 48 kHz, and far longer commands
@@ -47,8 +54,8 @@ def serve(service: Service, settings: Settings) -> None:
     config = msgspec.json.decode((service.bus.runtime / RESOLVED).read_bytes(), type=dict[str, Any])
     version = importlib.metadata.version(paths.NAME)
     link = Link(service, tuple(config.get("supervisor", {}).get("services", ())), version)
-    gate = Gate(link, settings, config, service.clock, version, keys)
-    app = Counted(Guard(Dispatch(gate, TABLES, SOCKETS), settings, names), gate.monitor.metrics)
+    gate = Gate(link, settings, config, service.clock, version, keys, service.state_dir)
+    app = Counted(Guard(Dispatch(gate, (*TABLES, OWN), SOCKETS), settings, names), gate.monitor.metrics)
     thread = WebThread(app, link, service, listener, settings, pair)
     thread.start()
     service.figures["port"] = listener.getsockname()[1]
