@@ -4,9 +4,11 @@
 by HTTP over what it is by bus. ``clients``: many at once, each with a question; who is refused is told when to
 come again, whoever gets neither that nor an answer is lost. ``follow_up``: a long conversation's next question, as a
 share of what the same costs where nothing of the conversation is in the KV cache. ``event_delay_ms``: from the bus to a
-client of /ws. ``page_kb``: the console, all its files.
+client of /ws. ``page_kb``: the console, all its files. ``machine.load``: how much else there was to do, before and
+after.
 """
 
+import os
 import threading
 import time
 from collections import Counter
@@ -51,6 +53,7 @@ WHOLE, QUICK = Extent(100, 3, 24, 10, 30), Extent(6, 2, 6, 2, 3)
 def measure(profile: str, sets: Sequence[str], board: str, quick: bool, say: Say) -> dict[str, Any]:
     """All figures. Raises Failure where a question was not answered, Unavailable where the daemon does not start."""
     extent = QUICK if quick else WHOLE
+    busy = [os.getloadavg()[0]]
     with private(profile, [*UNLIMITED, *sets], board, gateway=True) as runtime, _onlooker(runtime) as onlooker:
         port, pid = _gateway(runtime)
         say(f"{2 * extent.asked} questions, by HTTP and by bus …")
@@ -62,6 +65,8 @@ def measure(profile: str, sets: Sequence[str], board: str, quick: bool, say: Say
         say("a long conversation …")
         figures["follow_up"] = _follow_up(port, extent.turns, extent.follow_ups)
         figures["page_kb"] = _page()
+    busy.append(os.getloadavg()[0])
+    figures["machine"] = {"cores": os.cpu_count(), "load": [round(value, 2) for value in busy]}
     return figures
 
 
