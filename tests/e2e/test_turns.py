@@ -187,6 +187,20 @@ def test_an_interrupt_for_a_turn_that_is_over_changes_nothing(usual: House) -> N
     assert usual.prompts()[-1] == [*before, "It is on.", "what do you see", "There is a lamp.", "so"]
 
 
+def test_another_language_opens_no_turn_and_says_why(usual: House) -> None:
+    """To a recognizer of a few sentences all others are one."""
+    usual.told.clear()
+    foreign = wav.read(ROOT / "tests" / "speech" / "foreign" / "who-won-the-football-game-last-night.wav").pcm[:, 0]
+    usual.hear(foreign.astype(np.int16), lambda: bool(usual.all(SpeechDropped)))
+    (dropped,) = usual.all(SpeechDropped)
+    assert isinstance(dropped, SpeechDropped)
+    assert dropped.why == "not understood"
+    usual.script("So.")
+    usual.ask("so")
+    assert usual.all(Heard) == []
+    assert len(usual.all(ReplyEnded)) == 1
+
+
 def test_speech_that_never_ends_is_cut_answered_and_told_so(tmp_path: Path) -> None:
     """The limit is one question long here; what follows it at once is more of the same."""
     question, pause = spoken("is-the-lamp-on"), np.zeros(RATE * 160 // 1000, np.int16)
