@@ -44,6 +44,11 @@ def user_models() -> Path:
     return (Path(home) if home else Path.home() / ".local" / "share") / NAME / "models"
 
 
+def own_token() -> Path:
+    """Where `assistant gateway token` puts the user's own token."""
+    return user_settings()[-1].with_name("gateway-token")
+
+
 def user_settings() -> list[Path]:
     """Settings files that apply to every run of this machine or user, weakest first."""
     home = os.environ.get("XDG_CONFIG_HOME")

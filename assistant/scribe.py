@@ -60,8 +60,11 @@ Task: TypeAlias = Literal["feed", "guess", "finish"]
 class Dictation:
     """One utterance on its way through the thread. All methods return at once."""
 
-    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None], turn: Turn | None) -> None:
+    def __init__(
+        self, scribe: "Scribe", deliver: Callable[[Said], None], turn: Turn | None, language: str, patient: bool
+    ) -> None:
         self._scribe, self.deliver, self.turn = scribe, deliver, turn
+        self.language, self.patient = language, patient
         self.void = False
         self.utterance: asr.Utterance | None = None  # the thread's own
         self._tail: deque[PCM] = deque()
@@ -91,7 +94,7 @@ class Dictation:
         self._scribe.forget(self)
 
 
-class _Job(msgspec.Struct):
+class _Job(msgspec.Struct, eq=False):
     dictation: Dictation
     task: Task
     sound: list[PCM]
@@ -128,9 +131,12 @@ class Scribe:
     def loaded(self) -> bool:
         return self.recognizer is not None and self.melody.loaded
 
-    def dictate(self, deliver: Callable[[Said], None], turn: Turn | None = None) -> Dictation:
-        """Begin an utterance; ``deliver`` is called from ``deliver``. ``turn``: its, as log lines have it."""
-        return Dictation(self, deliver, turn)
+    def dictate(
+        self, deliver: Callable[[Said], None], turn: Turn | None = None, language: str = "", patient: bool = False
+    ) -> Dictation:
+        """Begin an utterance; ``deliver`` is called from ``deliver``. ``turn``: its, as log lines have it.
+        ``language``: that it is known to be of. ``patient``: all others go first, and any language will do."""
+        return Dictation(self, deliver, turn, language, patient)
 
     def deliver(self) -> None:
         """Hand over what has come since the last time. Raises what a thread ended of (EngineError where an engine
@@ -199,7 +205,11 @@ class Scribe:
             while not self._jobs and not self._closed:
                 self._changed.wait()
             self._began = time.monotonic()
-            return None if self._closed else self._jobs.popleft()
+            if self._closed:
+                return None
+            job = next((job for job in self._jobs if not job.dictation.patient), self._jobs[0])
+            self._jobs.remove(job)
+            return job
 
     def _do(self, job: _Job) -> None:
         dictation = job.dictation
@@ -209,7 +219,7 @@ class Scribe:
         try:
             if dictation.utterance is None:
                 assert self.recognizer is not None
-                dictation.utterance = self.recognizer.utterance()
+                dictation.utterance = self.recognizer.utterance(dictation.language)
             said = self._said(job, dictation.utterance)
         except EngineError as error:
             self._post(dictation, Failed(str(error)))
@@ -219,7 +229,7 @@ class Scribe:
 
     def _said(self, job: _Job, utterance: asr.Utterance) -> Said | None:
         if job.task == "finish":
-            return Final(asr.believed(utterance.finish(), self._languages))
+            return Final(asr.believed(utterance.finish(), () if job.dictation.patient else self._languages))
         if job.task == "feed":
             text = utterance.feed(np.concatenate(job.sound))
             return Partial(text) if text else None

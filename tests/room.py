@@ -28,6 +28,7 @@ from assistant.messages import (
     SpeechEnded,
     SpeechStarted,
     Turn,
+    Voice,
 )
 from assistant.notify import Notifier
 from assistant.scribe import Dictation, Said, Scribe
@@ -59,7 +60,7 @@ class Reader:
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def utterance(self) -> "Reading":
+    def utterance(self, language: str = "") -> "Reading":
         return Reading(self)
 
 
@@ -115,10 +116,14 @@ class Recorded(Service):
 
     told: list[Message]
     states: list[str]
+    voices: list[Voice]  # apart, since nothing may come of them
     state = ""
 
     def publish(self, message: Message, payload: object = None, *, once: bool = False) -> None:
-        self.told.append(message)
+        if isinstance(message, Voice):
+            self.voices.append(message)
+        else:
+            self.told.append(message)
 
     def be(self, state: str, detail: str = "") -> None:
         self.state = f"{state}: {detail}" if detail else state
@@ -130,7 +135,9 @@ class Noting(Scribe):
 
     said: list[Said]
 
-    def dictate(self, deliver: Callable[[Said], None], turn: Turn | None = None) -> Dictation:
+    def dictate(
+        self, deliver: Callable[[Said], None], turn: Turn | None = None, language: str = "", patient: bool = False
+    ) -> Dictation:
         said: list[Said] = []
 
         def noted(one: Said) -> None:
@@ -138,7 +145,7 @@ class Noting(Scribe):
             deliver(one)
 
         self.said = said
-        return super().dictate(noted, turn)
+        return super().dictate(noted, turn, language, patient)
 
 
 class Room:
@@ -153,7 +160,7 @@ class Room:
         melody: endofturn.Detector | None = None,
     ) -> None:
         self.service, self.reader = service, reader
-        self.service.told, self.service.states = [], []
+        self.service.told, self.service.states, self.service.voices = [], [], []
         self.busy, self.answering, self.speaking = "", False, False
         self.interrupted: list[int] = []
         self._woken = threading.Event()

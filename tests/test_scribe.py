@@ -28,7 +28,7 @@ class Slow:
         self.steps = threading.Semaphore(0)
         self.at_work = threading.Event()
 
-    def utterance(self) -> "Slow":
+    def utterance(self, language: str = "") -> "Slow":
         return self
 
     def feed(self, pcm: NDArray[np.int16]) -> str | None:
@@ -322,3 +322,19 @@ def test_of_a_long_speech_only_the_end_is_listened_to() -> None:
         desk.until(Weighed, number + 1)
     assert ear.heard[0] == RATE
     assert ear.heard[-1] == TAIL
+
+
+def test_who_is_patient_comes_after_all_others() -> None:
+    slow = Slow()
+    desk = Desk(lambda: slow)
+    patient = desk.scribe.dictate(desk.said.append, language="de", patient=True)
+    patient.feed(SECOND)
+    assert slow.at_work.wait(PATIENCE_S)  # that is begun
+    patient.finish()
+    speech = desk.scribe.dictate(desk.said.append)
+    speech.feed(SECOND[: RATE // 2])
+    speech.finish()
+    slow.steps.release(4)
+    desk.until(Final, 2)
+    assert slow.did == [f"feed {RATE}", f"feed {RATE // 2}", "finish", "finish"]
+    desk.scribe.close()

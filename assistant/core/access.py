@@ -4,9 +4,11 @@ Sources: RFC 9110 7.2 (Host), RFC 6454 7 (Origin), RFC 6455 10.2 (a WebSocket's 
 RFC 6265bis 5.6.7 (SameSite).
 """
 
+import hashlib
 import hmac
 import ipaddress
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 COOKIE = "assistant"
@@ -97,3 +99,68 @@ def matches(given: str, tokens: Collection[str]) -> bool:
     secret = given.encode("utf-8", "surrogatepass")
     hits = [hmac.compare_digest(secret, token.encode()) for token in tokens]
     return any(hits)
+
+
+# --- a page of another site ---
+
+
+class Visit(NamedTuple):
+    """What a browser says of where a request comes from; programs say nothing."""
+
+    method: str
+    origin: str = ""
+    site: str = ""  # Sec-Fetch-Site
+    mode: str = ""  # Sec-Fetch-Mode
+
+
+def foreign(visit: Visit, ours: bool, allowed: bool) -> bool:
+    """Does a page of another site make its visitor's browser ask this? ``ours``: the origin is our own; ``allowed``: or
+    one that the owner has listed. A link that leads here is followed; nothing else of such a page is.
+
+    Source: Fetch Metadata Request Headers (W3C), whose Sec-Fetch-* no page can forge. Another port of this machine is
+    the same *site*, and still not us.
+    """
+    if visit.origin:
+        return not (ours or allowed)
+    navigation = visit.method == "GET" and visit.mode == "navigate"
+    return visit.site in ("cross-site", "same-site") and not navigation
+
+
+# --- sessions of the console ---
+
+SESSION_S = 30 * 86_400
+
+
+def session(token: str, expires_s: int) -> str:
+    """A cookie that stands for a token until a time (seconds since 1970). It tells nothing of the token, needs no
+    memory, and is void as soon as the token is changed."""
+    return f"{expires_s}.{_signature(token, expires_s)}"
+
+
+def in_session(cookie: str, tokens: Collection[str], now_s: float) -> bool:
+    """Is this a cookie that ``session`` made of one of these tokens, and not too old?"""
+    expires, _, signature = cookie.partition(".")
+    if not expires.isdecimal() or len(expires) > 12 or not now_s < int(expires) <= now_s + SESSION_S + 1:
+        return False
+    return matches(signature, [_signature(token, int(expires)) for token in tokens])
+
+
+def _signature(token: str, expires_s: int) -> str:
+    return hmac.new(token.encode(), f"edge-assistant session {expires_s}".encode(), hashlib.sha256).hexdigest()
+
+
+# --- tokens ---
+
+LEAST = 20  # characters of a token: too many to be guessed, whatever they are
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """The tokens of a file, one a line; empty lines and those that begin with # are none. Raises ValueError."""
+    found = [line.strip() for line in text.splitlines()]
+    found = [line for line in found if line and not line.startswith("#")]
+    if not found:
+        raise ValueError("it holds no token")
+    for number, token in enumerate(found, 1):
+        if len(token) < LEAST or not token.isascii() or not token.isprintable() or " " in token:
+            raise ValueError(f"token {number} of it is none: {LEAST} letters and digits at least, no blanks")
+    return tuple(found)

@@ -18,41 +18,48 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from assistant import paths
-from assistant.core import access
-from assistant.gateway import daemon, errors, page
+from assistant.gateway import about, daemon, errors, health, openapi, page, patience, tls
 from assistant.gateway.errors import Refusal
-from assistant.gateway.guard import Guard
+from assistant.gateway.guard import Guard, refuse
+from assistant.gateway.keys import Keys, read
 from assistant.gateway.link import Link, Overrun, Unreachable
+from assistant.gateway.monitor import ROUTE, Counted
 from assistant.gateway.routes import Gate, Route, SocketRoute, written
 from assistant.gateway.settings import Settings
-from assistant.service import RESOLVED, Service, Unfit
+from assistant.service import RESOLVED, Service
 
 log = logging.getLogger(__name__)
 
 # Each area's table; the document of the API lists them in this order.
-TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES,)
+TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES, about.ROUTES, health.ROUTES)
+
+
+async def document(request: Request, gate: Gate) -> dict[str, Any]:
+    return openapi.document((route for table in (*TABLES, OWN) for route in table), gate.version)
+
+
+OWN = (Route("GET", "/api/v1/openapi.json", document, "This document", answer=dict, access="open", tags=("daemon",)),)
 SOCKETS: tuple[SocketRoute, ...] = ()
 
+SOCKET_BYTES = 1_000_000  # of one WebSocket message: six seconds of sound at 48 kHz, and far longer commands
 STOP_S = 2  # for what is being answered to end, once the gateway is told to
 
 
 def serve(service: Service, settings: Settings) -> None:
     """Until the service is told to stop. Raises Unfit for settings with which it must not start."""
-    if not access.loopback(settings.host) and not settings.token_file:
-        raise Unfit(
-            f"gateway.host = {settings.host!r} lets other machines in, and there is no token to ask them for; make one "
-            "(assistant gateway token) and name its file (gateway.token_file), or listen at 127.0.0.1"
-        )
+    keys = Keys(read(settings))
+    names = tls.own_names()
+    pair = tls.pair(settings, service.state_dir, names)
     listener = _listener(settings)
     config = msgspec.json.decode((service.bus.runtime / RESOLVED).read_bytes(), type=dict[str, Any])
     version = importlib.metadata.version(paths.NAME)
     link = Link(service, tuple(config.get("supervisor", {}).get("services", ())), version)
-    gate = Gate(link, settings, config, service.clock, version)
-    port = listener.getsockname()[1]
-    thread = WebThread(Guard(Dispatch(gate, TABLES, SOCKETS), gate), link, service, listener)
+    gate = Gate(link, settings, config, service.clock, version, keys, service.state_dir)
+    app = Counted(Guard(Dispatch(gate, (*TABLES, OWN), SOCKETS), settings, names), gate.monitor.metrics)
+    thread = WebThread(app, link, service, listener, settings, pair)
     thread.start()
-    service.figures["port"] = port
-    service.ready(_url(settings.host, port))
+    service.figures["port"] = listener.getsockname()[1]
+    service.ready(_url(settings, listener.getsockname()[1], pair is not None))
     try:
         while service.running:
             link.pump()
@@ -68,6 +75,7 @@ def _listener(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        listener.listen(4 * settings.limits.clients)
     except OSError as error:
         listener.close()
         raise OSError(
@@ -78,22 +86,33 @@ def _listener(settings: Settings) -> socket.socket:
     return listener
 
 
-def _url(host: str, port: int) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{port}"
+def _url(settings: Settings, port: int, secure: bool) -> str:
+    """Where it is to be reached: by another machine, if others can."""
+    host = settings.host
+    if host in ("0.0.0.0", "::"):
+        host = next(iter(tls.own_addresses()), "127.0.0.1")
+    return f"http{'s' if secure else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class WebThread(threading.Thread):
     """uvicorn and its loop. It ends when the process does, or when it is told to."""
 
-    def __init__(self, app: ASGIApp, link: Link, service: Service, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        link: Link,
+        service: Service,
+        listener: socket.socket,
+        settings: Settings,
+        pair: tls.Pair | None,
+    ) -> None:
         super().__init__(name="web", daemon=True)
         self._link, self._service, self._listener = link, service, listener
         self._up = threading.Event()
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=patience.protocol(settings.limits),
             ws="websockets-sansio",
             lifespan="off",
             interface="asgi3",
@@ -103,6 +122,10 @@ class WebThread(threading.Thread):
             server_header=False,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=STOP_S,
+            limit_concurrency=4 * settings.limits.clients,  # connections, idle ones too
+            ws_max_size=SOCKET_BYTES,
+            ssl_certfile=pair and pair.certificate,
+            ssl_keyfile=pair and pair.key,
         )
         self._server = uvicorn.Server(config)
 
@@ -124,7 +147,7 @@ class WebThread(threading.Thread):
 
     async def _run(self) -> None:
         self._link.connect(asyncio.get_running_loop())
-        self._up.set()  # the socket is bound: whoever connects from now on is served
+        self._up.set()  # the socket listens: whoever connects from now on is served
         await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:
@@ -180,7 +203,9 @@ class Dispatch:
             raise Refusal(
                 405, "method_not_allowed", f"{path[:200]} takes {allowed}, not {method}.", headers={"Allow": allowed}
             )
-        request.scope["path_params"] = found
+        if route.access == "token":
+            self._gate.keys.check(request.headers, method, request.state.ours)
+        request.scope["path_params"], request.scope[ROUTE] = found, route.path
         return written(await route.handler(request, self._gate))
 
     def _find(self, path: str) -> tuple[Mapping[str, Route] | None, Mapping[str, str]]:
@@ -195,8 +220,14 @@ class Dispatch:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket_ = WebSocket(scope, receive, send)
         route = self._sockets.get(scope["path"])
-        if route is None:
-            await socket_.close(1008, "there is no WebSocket here")
+        try:
+            if route is None:
+                raise Refusal(404, "not_found", "There is no WebSocket here.", mend="Events are at /ws.")
+            if route.access == "token":
+                self._gate.keys.check(socket_.headers, "GET", socket_.state.ours)
+        except Refusal as refusal:
+            await refuse(refusal, scope, receive, send)
             return
+        scope[ROUTE] = route.path
         with contextlib.suppress(ClientDisconnect):
             await route.handler(socket_, self._gate)

@@ -42,6 +42,7 @@ from assistant.messages import (
     Heartbeat,
     Interrupt,
     Prefer,
+    Say,
     SpeakerIdle,
     SpeakerState,
     SpeechDropped,
@@ -49,7 +50,6 @@ from assistant.messages import (
     Spoken,
     Turn,
     Unseen,
-    Withdraw,
 )
 from assistant.service import Service, Unfit
 from assistant.thinking import Thinker
@@ -166,8 +166,6 @@ class Dialogue:
         match received.message:
             case Complete() as asked:
                 self._completions.take(asked, received.payload)
-            case Withdraw(turn=turn):
-                self._completions.interrupt(turn.conversation, turn.start + 1)
             case SpeechStarted(turn=turn) if turn.conversation == LIVE:
                 self._speech(turn)
             case Guess() as guess:
@@ -198,11 +196,15 @@ class Dialogue:
                 turns.silent(turn)
             case Interrupt(conversation=name, before=before):
                 self._completions.interrupt(name, before)
+                left = (ask for ask in self._waiting if ask.turn.conversation != name or ask.turn.start >= before)
+                self._waiting = deque(left)
                 current = turns.current
                 if current and current.turn.conversation == name and current.turn.start < before:
                     turns.stop("interrupted")
             case Clear(conversation=name):
                 turns.clear(name, "asked")
+            case Say() as words:
+                turns.say(words)
             case Prefer() as wishes:
                 self._manner.prefer(wishes)
                 self.say_state()

@@ -15,6 +15,7 @@ from assistant.core.button import Settings as Contacts
 from assistant.core.button import Unmuting
 from assistant.core.completeness import by_words
 from assistant.core.floor import WATCHED, Floor
+from assistant.dictations import Dictations
 from assistant.hearing import Ear
 from assistant.messages import (
     LIVE,
@@ -29,6 +30,7 @@ from assistant.messages import (
     ReplyEnded,
     SpeakerIdle,
     SpeechDropped,
+    Transcribe,
     Turn,
 )
 from assistant.press import Presses
@@ -123,7 +125,7 @@ class Ears:
         """``spotter``: the first stream's; further ones load their own."""
         self._spotter = spotter
         self._service, self._settings, self._scribe = service, settings, scribe
-        self._floor = Floor()
+        self._floor, self._dictations = Floor(), Dictations(service.publish, scribe)
         self._pids: dict[str, float] = {}
         self._streams: dict[str, Ear] = {}  # in the order of their last sound
         self._muted = service.muted
@@ -141,6 +143,8 @@ class Ears:
         match received.message:
             case AudioIn() as block if not self._muted:
                 self._hear(block, received.payload)
+            case Transcribe() as wanted:
+                self._dictations.begin(wanted, received.payload)
             case Mute(device="microphone", muted=muted):
                 self._mute(muted)
             case PushToTalk() as press:

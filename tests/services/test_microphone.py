@@ -19,6 +19,8 @@ from assistant.messages import (
     PushToTalk,
     SpeechDropped,
     SpeechStarted,
+    Transcribe,
+    Transcript,
 )
 from pipelines.audio import wav
 from pipelines.button import evdev
@@ -162,3 +164,37 @@ def test_a_press_while_muted_says_so_and_a_long_one_unmutes_where_that_is_wanted
         os.close(switch)
         process.terminate()
         assert ended(process)[0] == 0
+
+
+def test_what_a_program_wants_written_down_opens_no_turn(runtime: Path, join: Join, tmp_path: Path) -> None:
+    mark, client = tmp_path / "mark", join()
+    client.listen(SpeechStarted, Heard, Transcript, Heartbeat)
+    with started(command(runtime, mark)) as process:
+        assert client.wait_for(Heartbeat, PATIENCE_S) is not None
+        for name, milliseconds in (("one", 300), ("two", 4000)):
+            client.send(Transcribe(stream=name), b"\0\0" * 16 * milliseconds, timeout_s=PATIENCE_S)
+        client.send(Transcribe(stream="torn"), b"\0", timeout_s=PATIENCE_S)
+        torn = client.wait_for(Transcript, PATIENCE_S)
+        assert torn is not None
+        assert (torn.stream, torn.error) == ("torn", "half a sample was sent")
+        say(client)
+        assert client.wait_for(SpeechStarted, PATIENCE_S) is not None
+        mark.touch()
+        told = [received(client) for _ in range(3)]
+        assert sum(isinstance(message, Heard) for message in told) == 1
+        assert [message for message in told if isinstance(message, Transcript)] == [
+            Transcript(stream="one", text="300 ms", language="en", duration_s=0.3),
+            Transcript(stream="two", text="4000 ms", language="en", duration_s=4.0),
+        ]
+        process.terminate()
+        assert ended(process)[0] == 0
+
+
+def received(client: Bus) -> Heard | Transcript:
+    """What was understood next."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        came = client.receive(0.5)
+        if came is not None and isinstance(came.message, Heard | Transcript):
+            return came.message
+    raise AssertionError("nothing was understood")
