@@ -40,11 +40,12 @@ def microphone(
 
 
 def listen(guard: EchoGuard, played: Levels, heard: Levels, first: int = 1000, hold_from: int = 1 << 30) -> Levels:
-    """Two steps at a time, as they come, and from ``hold_from`` on somebody may be speaking; the margins."""
+    """Two steps at a time, as they come, and from ``hold_from`` on somebody may be speaking; how far each step, with
+    those before it, is louder than is explained."""
     margins = []
     for at in range(0, len(played), 2):
         guard.played((first + at) * STEP_NS, played[at : at + 2])
-        margins.append(guard.heard((first + at) * STEP_NS, heard[at : at + 2], hold=at >= hold_from))
+        margins.append(guard.heard((first + at) * STEP_NS, heard[at : at + 2], hold=at >= hold_from)[:, 0])
     return np.concatenate(margins)
 
 
@@ -60,7 +61,7 @@ def test_delay_and_leak_are_found_and_what_is_echo_is_explained(delay: int, leak
         assert abs(guard.estimate.delay_ms - delay * 10) <= 20
         total = leak + 10 * np.log10(response(*ROOMS[room]).sum())
         assert abs(guard.estimate.leak_db - total) < 3.5
-    assert np.mean(margins > 0) < 0.02
+    assert np.mean(margins > 0) < 0.04  # what is wrong once is wrong for the 120 ms that are judged as one
 
 
 @few
