@@ -135,13 +135,12 @@ class Decider:
         return self._judge()
 
     def over(self) -> list[Event]:
-        """The reply is over by itself. Whoever speaks into its end is heard out: what is open is confirmed if it was no
-        pause that ended it, and has a voice."""
+        """The reply is over by itself. Whoever speaks into its end is heard out, and needs no longer be waited for:
+        there is no reply left that a wrong guess could cut short."""
         if self._open is None:
             return []
-        if self._open.paused or self._open.voiced == 0:
-            return self._dismiss("too short")
-        return self._confirm("speech")
+        enough = self._settings.voiced_ms * MS if self._open.paused else 1
+        return self._confirm("speech") if self._open.voiced >= enough else self._dismiss("too short")
 
     def drop(self) -> None:
         """Something else ended the reply, or took the microphone."""

@@ -67,7 +67,8 @@ TABLE = [
     ("a stop word while it is said", "...####p", ["soft 60 from -40", "stop 60: stop word"]),
     ("okay, and on it goes", "...####o" + "#" * 16, ["soft 60 from -40", "stop 60: speech"]),
     ("the reply ends under it", "...####|", ["soft 60 from -40", "stop 60: speech"]),
-    ("the reply ends after it", "...#####....|", ["soft 60 from -40", "paused 160", "on 60-160: too short"]),
+    ("the reply ends after it", "...#####....|", ["soft 60 from -40", "paused 160", "stop 60: speech"]),
+    ("the reply ends after a cough", "...##xxx....|", ["soft 60 from -40", "paused 160", "on 60-160: too short"]),
     ("words of nobody", "s...w...", []),
 ]  # fmt: skip
 
