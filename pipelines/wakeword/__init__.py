@@ -38,8 +38,8 @@ class Spotter(Protocol):
 
 
 def load(name: str, options: Mapping[str, Any]) -> Spotter:
-    """A spotter of the engine called ``name``; ``auto`` takes the best whose table is in order, with the phrases of that
-    table: what is installed may decide what is listened for, and it is logged. Raises EngineError."""
+    """A spotter of the engine called ``name``; ``auto`` takes the best whose table is in order, with that table's
+    phrases: what is installed may decide what is listened for, and it is logged. Raises EngineError."""
     spotter = cast(Spotter, engine.load("wakeword", name, options))
     log.info("wakeword: %s listens for %s", engine.name_of(spotter), ", ".join(map(repr, spotter.phrases)))
     return spotter
