@@ -56,11 +56,16 @@ def running(runtime: Path) -> bool:
 
 @contextlib.contextmanager
 def private(
-    profile: str, sets: Sequence[str] = (), board: str = "", ready_s: float = READY_S, more: Sequence[str] = ()
+    profile: str,
+    sets: Sequence[str] = (),
+    board: str = "",
+    ready_s: float = READY_S,
+    more: Sequence[str] = (),
+    gateway: bool = False,
 ) -> Iterator[Path]:
-    """A daemon of our own in directories of its own; gives the runtime directory. ``more``: further options of ``run``.
-    All of it is gone afterwards, even if this process is killed with -9. Raises Unavailable when it does not become
-    ready."""
+    """A daemon of our own in directories of its own; gives the runtime directory. ``more``: further options of ``run``;
+    ``gateway``: with that service too, at any free port (its Heartbeat tells where). All of it is gone afterwards, even
+    if this process is killed with -9. Raises Unavailable when it does not become ready."""
     runtime = _home()
     command = [sys.executable, "-m", "assistant", "run", "--ephemeral", "--profile", profile, "--board", board]
     command += [
@@ -69,6 +74,7 @@ def private(
         "--state",
         str(runtime / "state"),
         *(f"--set={text}" for text in sets),
+        *(["--set=gateway.port=0"] if gateway else ["--without", "gateway"]),
         *more,
     ]
     nursery = Nursery()

@@ -25,6 +25,7 @@ _passed_over: "WeakKeyDictionary[Any, tuple[str, ...]]" = WeakKeyDictionary()  #
 AUTO: dict[str, tuple[str, ...]] = {
     "asr": ("sherpa_onnx", "faster_whisper", "openai", "pocketsphinx"),
     "camera": ("opencv",),
+    "endofturn": ("smart_turn", "none"),
     "llm": ("rkllm", "onnx", "openai"),
     "tts": ("piper", "sherpa_onnx", "openai", "espeak"),
     "vad": ("cascade", "webrtcvad"),

@@ -13,7 +13,7 @@ from assistant.core.doctor import tuning
 from assistant.core.doctor.facts import Node
 from assistant.core.doctor.finding import Finding
 from assistant.core.doctor.words import WORDS, tell
-from assistant.core.personas import Language
+from assistant.messages import Language
 from tests.boards import BOARDS, RK3588, Tree
 from tests.faults import FAULTS
 

@@ -1,6 +1,6 @@
 """Whom a stream listens to: wake words in one breath and alone, follow-ups, thank-yous, the button.
 
-In the room of tests/test_hearing.py, where a sound's level is its word; the spotter knows the level of "hey".
+In the room of tests/room.py, where a sound's level is its word; the spotter knows the level of "hey".
 """
 
 from collections.abc import Callable, Iterator
@@ -17,8 +17,7 @@ from assistant.messages import WakeWord
 from assistant.notify import Notifier
 from assistant.waking import ROLL_MS, Waking
 from pipelines.wakeword import Detection
-from tests import test_hearing
-from tests.test_hearing import ALL, ENDPOINT, WORDS, Loudness, Reader, Recorded, Room
+from tests.room import ALL, ENDPOINT, NAMES, WORDS, Loudness, Reader, Recorded, Room
 
 HEY = 12_000
 S = 1_000_000_000
@@ -71,7 +70,7 @@ class Called(Room):
 @pytest.fixture(autouse=True)
 def _what_is_left_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sound before the question that belongs to it, should the wake word have ended later."""
-    monkeypatch.setitem(test_hearing.NAMES, HEY, "hey you")
+    monkeypatch.setitem(NAMES, HEY, "hey you")
 
 
 @pytest.fixture
@@ -142,7 +141,7 @@ def test_a_follow_up_needs_no_wake_word_for_a_while(enter: Enter, reply: str, se
 
 
 def test_thanks_close_it(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(test_hearing.NAMES, WORDS["ball"], "thank you")
+    monkeypatch.setitem(NAMES, WORDS["ball"], "thank you")
     room = enter()
     room.call()
     room.ask()
@@ -200,7 +199,7 @@ def test_it_is_heard_during_a_reply_that_speech_does_not_interrupt(enter: Enter)
 
 def test_the_wake_word_is_cut_off_the_text(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a follow-up that begins with it, and where the engine tells of its begin rather than of its end."""
-    monkeypatch.setitem(test_hearing.NAMES, WORDS["a"], "Hey you,")
+    monkeypatch.setitem(NAMES, WORDS["a"], "Hey you,")
     room = enter()
     room.call()
     room.say(f"a {ALL}")

@@ -16,8 +16,8 @@ FILES = ("model", "voice", "tokenizer")
 PLAIN = ("library", "runtime_version", "soc")
 # The last part of a setting's key that names an engine -> its role, as the services' ``roles`` have it.
 ROLES = {
-    "asr": "asr", "button": "button", "encoder": "vision", "llm": "llm", "source": "camera", "tts": "tts", "vad": "vad",
-    "wakeword": "wakeword",
+    "asr": "asr", "button": "button", "encoder": "vision", "endofturn": "endofturn", "llm": "llm", "source": "camera",
+    "tts": "tts", "vad": "vad", "wakeword": "wakeword",
 }  # fmt: skip
 HEAD = 64  # bytes of each file that are looked at
 MOST_FILES = 500  # of a folder: a model has few, and somebody's home directory is none

@@ -41,7 +41,8 @@ class Case(NamedTuple):
 
 
 MAIN = Case(MAIN_S, "still")
-CASES = (*(Case(seconds, scene) for scene in SCENES for seconds in QUESTIONS), Case(MAIN_S, "still", button=True))
+BUTTON = Case(MAIN_S, "still", button=True)
+CASES = (*(Case(seconds, scene) for scene in SCENES for seconds in QUESTIONS), BUTTON)
 
 
 class Script:

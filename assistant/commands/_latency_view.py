@@ -37,7 +37,9 @@ def lines(figures: dict[str, Any]) -> list[str]:
     if "aim_ratio" in figures:
         kept = "ok" if figures["ratio_met"] else "no"
         made += ["", f"ratio {figures['ratio']:.2f}, aim {figures['aim_ratio']:.2f}: {kept}"]
-    return [*made, "", f"{figures['seconds']} s in all"]
+    machine = figures["machine"]
+    load = f"load {max(machine['load']):.1f} of {machine['cores']} cores"
+    return [*made, "", f"{figures['seconds']} s in all, {load}, {figures['asked_again']} questions asked again"]
 
 
 def _title(figures: dict[str, Any]) -> str:

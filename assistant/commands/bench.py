@@ -9,8 +9,8 @@ hears its phrase, in several levels of noise, how often it only believes so in a
 word after it is lost; all of it is synthetic, and it takes ten minutes or so. ``bargein``: speaking over a reply, in
 made-up rooms and noises, and how soon a real speaker is silent. ``latency``: the silence between a spoken question and
 its answer, with all that is done ahead and without, on a simulated board (or ``cpu``: here). Its questions are really
-spoken and waited for: four to eight minutes for a board and a model, less than one with --quick; other work on the
-machine spoils it.
+spoken and waited for: a quarter of an hour for a board and a model, less for some --cases, less than a minute with
+--quick; other work on the machine spoils it (``machine.load`` says how busy it was).
 """
 
 import argparse
@@ -40,6 +40,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="qwen3-vl-2b", help="latency: on the --board rk3588 or rk3576 (default %(default)s)"
     )
     parser.add_argument("--chart", type=Path, default=None, metavar="FILE", help="latency: also draw a bar chart, PNG")
+    parser.add_argument(
+        "--cases", action="append", default=[], metavar="TEXT", help="latency: only those with this in their name"
+    )
     parser.add_argument("--published", default="", metavar="NAME", help="model: the manifest's entry to compare with")
     parser.add_argument("--minutes", type=float, default=60.0, help="wakeword: of speech without it (default 60)")
     parser.add_argument("--scenes", type=int, default=320, help="bargein: how many, of all kinds (default 320)")
@@ -117,7 +120,7 @@ def latency(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from assistant.commands import _latency, _latency_view
 
     figures = _latency.measure(
-        asked.board or "rk3588", asked.model, asked.release, asked.profile, asked.set, asked.quick, say
+        asked.board or "rk3588", asked.model, asked.release, asked.profile, asked.set, asked.quick, say, asked.cases
     )
     if asked.chart is not None:
         asked.chart.write_bytes(_latency_view.draw(figures))

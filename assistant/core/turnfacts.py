@@ -1,7 +1,5 @@
 """What is known of one turn, message by message, and the record made of it. For assistant.core.ledger."""
 
-from typing import Literal
-
 import msgspec
 
 from assistant.messages import (
@@ -11,6 +9,7 @@ from assistant.messages import (
     Message,
     NpuCost,
     PictureBound,
+    Reason,
     ReplyEnded,
     ReplySentence,
     ReplyToken,
@@ -25,7 +24,6 @@ from assistant.messages import (
     Unseen,
 )
 
-Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
 Stage = tuple[str, int, int]  # name, begin, end (CLOCK_MONOTONIC ns)
 
 TIMINGS = (
@@ -263,6 +261,8 @@ def _stages(facts: Facts) -> tuple[Stage, ...]:
     if facts.speech_ended is not None:
         stages.append(("speech", facts.turn.start, facts.speech_ended.last_sample_at))
         stages.append(("endpoint", facts.speech_ended.last_sample_at, facts.sent[SpeechEnded]))
+        if listened := facts.speech_ended.detector_at:
+            stages.append(("melody", listened - round(facts.speech_ended.detector_ms * 1e6), listened))
         stages.append(("asr", facts.sent[SpeechEnded], facts.sent.get(Heard)))
     for sent_at, seen in facts.looked.values():
         ended = seen.encoded_at or sent_at

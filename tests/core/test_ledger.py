@@ -132,6 +132,17 @@ def test_a_turn_becomes_one_record() -> None:
     assert msgspec.json.decode(msgspec.json.encode(record), type=TurnRecord) == record
 
 
+def test_when_the_melody_of_the_speech_was_listened_to_is_told() -> None:
+    sent: list[Sent] = []
+    for message, at, samples in ordered(TURN):
+        if isinstance(message, SpeechEnded):
+            message = msgspec.structs.replace(message, detector_at=TURN.start + 1260 * MS, detector_ms=40.0)
+        sent.append((message, at, samples))
+    (record,) = fold(sent)
+    assert ("melody", TURN.start + 1220 * MS, TURN.start + 1260 * MS) in record.stages
+    assert record.timings_ms["endpoint"] == 300.0  # which it is a part of
+
+
 def test_what_the_npu_cost_is_told_with_its_waits() -> None:
     """A wait stands before what waited; one too short to be anybody's is none."""
     encode, reply = NpuCost(4.0, 8.0, "dialogue"), NpuCost(0.2, 31.0)

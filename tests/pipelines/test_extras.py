@@ -39,6 +39,7 @@ def test_importing_an_engine_does_not_import_its_library() -> None:
     modules = [f"pipelines.{role}.{name}" for role, name, _, _ in ENGINES] + [
         "pipelines.vad.silero",
         "pipelines.vad.cascade",
+        "pipelines.endofturn.smart_turn",
     ]
     for module in modules:
         importlib.import_module(module)

@@ -11,7 +11,21 @@ from typing import Any
 import pytest
 
 from assistant.bus import Bus
-from assistant.messages import LIVE, Ask, Heard, Heartbeat, Mute, ReplyEnded, SpeakerState, Turn, Volume
+from assistant.core.personas import PERSONAS
+from assistant.messages import (
+    LIVE,
+    Ask,
+    Clear,
+    DialogueState,
+    Heard,
+    Heartbeat,
+    Mute,
+    Prefer,
+    ReplyEnded,
+    SpeakerState,
+    Turn,
+    Volume,
+)
 from tests import processes
 from tests.ends import until_wanted
 from tests.processes import ended, started
@@ -221,3 +235,36 @@ class TestWithoutTheLanguageModel:
         while "No speaker" in talk.ask("volume fifty percent").text:
             speaker.receive(0.01)
         assert changes.wait_for(Volume, PATIENCE_S) == Volume(level=0.5)
+
+
+def test_what_is_preferred_holds_from_the_next_question_on_and_is_told_to_whoever_comes_later(
+    runtime: Path, join: Join, tmp_path: Path
+) -> None:
+    log = tmp_path / "prompts.jsonl"
+    name = "tests.services.talker:Engine"
+    engine = {"engine": name, name: {"script": str(tmp_path / "script.json"), "log": str(log)}}
+    with talking(runtime, join, tmp_path, llm=engine) as talk:
+        talk.ask("what is it", "Red.")
+        talk.client.send(Prefer(persona="inspector", language="zh"))
+        state = talk.client.wait_for(DialogueState, PATIENCE_S, lambda state: state.language == "zh")
+        assert state is not None
+        assert (state.persona, state.picture, state.wants, state.context) == ("inspector", "never", "text", 4096)
+        talk.ask("what is it", "Red.")
+        systems = [json.loads(line)[1] for line in log.read_text().splitlines()]
+        assert systems == [PERSONAS["plain"].system["en"], PERSONAS["inspector"].system["zh"]]
+        assert join().wait_for(DialogueState, PATIENCE_S) == state
+
+
+def test_how_full_the_context_is_stands_in_the_state_after_a_spoken_question(
+    runtime: Path, join: Join, tmp_path: Path
+) -> None:
+    with talking(runtime, join, tmp_path) as talk:
+        (tmp_path / "script.json").write_text(json.dumps(["It is", " red."]))
+        microphone = join("microphone")
+        until_wanted(microphone, Heard)
+        microphone.publish(Heard(turn=Turn(LIVE, 1), stream="s", text="what is it", last_sample_at=1))
+        state = talk.client.wait_for(DialogueState, PATIENCE_S, lambda state: state.used > 0)
+        assert state is not None
+        assert state.used == 12
+        talk.client.send(Clear())
+        assert talk.client.wait_for(DialogueState, PATIENCE_S, lambda state: state.used == 0) is not None
