@@ -301,7 +301,7 @@ for (const tab of document.querySelectorAll("[data-tab]")) tab.addEventListener(
 async function presets() {
   let questions = [];
   try {
-    questions = (await get(`/presets?language=${current()}`)).presets;
+    questions = (await get(`/presets?language=${current()}`)).questions;
   } catch {
     return; // the box for one's own question is there
   }
