@@ -41,6 +41,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 # --- microphone ---------------------------------------------------------------------------------------------------
 
 
+class Voice(Message, frozen=True, kw_only=True):
+    """The first sound of what may become speech for the assistant: there is a tenth of a second until that is certain,
+    and often nothing comes of it."""
+
+    stream: str
+    at: int  # its onset
+
+
 class SpeechStarted(Message, frozen=True, kw_only=True):
     """Someone began to speak. ``turn.start`` is the onset. A revision above 0: the same one goes on after a pause, and
     what was guessed or heard of the turn so far is void."""
@@ -124,6 +132,16 @@ class MicrophoneState(Message, frozen=True, kw_only=True):
 
 
 # --- camera and vision --------------------------------------------------------------------------------------------
+
+
+class Transcript(Message, frozen=True, kw_only=True):
+    """What was said in the sound of a Transcribe."""
+
+    stream: str
+    text: str  # "": no words were understood
+    language: str = ""  # ISO 639-1, "" unknown
+    duration_s: float  # of the sound
+    error: str = ""  # why it could not be listened to
 
 
 class Frame(Message, frozen=True, kw_only=True):
@@ -365,6 +383,16 @@ class AudioOut(Message, frozen=True, kw_only=True):
     first_sample_at: int
 
 
+class Synthesized(Message, frozen=True, kw_only=True):
+    """Sound for whoever sent a Synthesize. Payload: int16 mono PCM; none with the last one."""
+
+    stream: str
+    index: int  # counts the pieces from 0
+    rate: int  # Hz
+    last: bool = False
+    error: str = ""  # with the last one: why it is not whole
+
+
 class Playback(Message, frozen=True, kw_only=True):
     """How loud what is played is, as it leaves for the ear: for whoever must tell its echo from the user. ``levels``
     are dBFS in the bands of assistant.core.levels, one row for each step of ``step_ms``; gain and mute included."""
@@ -441,10 +469,21 @@ class Complete(Message, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
 
 
-class Withdraw(Message, frozen=True, kw_only=True):
-    """Whoever asked for this Complete does not wait for it any more."""
+class Transcribe(Message, frozen=True, kw_only=True):
+    """What is said in this sound? It opens no turn. Payload: int16 PCM, 16 kHz mono, not much longer than an utterance:
+    whoever speaks to the assistant goes first, but waits for what was begun. Answered by a Transcript."""
 
-    turn: Turn
+    stream: str  # names this one
+    language: str = ""  # ISO 639-1, "": any
+
+
+class Synthesize(Message, frozen=True, kw_only=True):
+    """Say this, but not at the speaker: to whoever asks. A sentence or little more: what is said aloud goes first, but
+    waits for what was begun. Answered by Synthesized."""
+
+    stream: str  # names this one
+    text: str
+    language: str = ""  # ISO 639-1, "": the voice's own
 
 
 class AudioIn(Message, frozen=True, kw_only=True):
@@ -535,6 +574,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker", "gateway")
 
 TOPICS: dict[type[Message], Topic] = {
+    Voice: Topic(publishers=("microphone",)),
     SpeechStarted: Topic(publishers=("microphone",)),
     SpeechEnded: Topic(publishers=("microphone",)),
     Hearing: Topic(publishers=("microphone",), newest=True),
@@ -543,6 +583,7 @@ TOPICS: dict[type[Message], Topic] = {
     SpeechDropped: Topic(publishers=("microphone",)),
     WakeWord: Topic(publishers=("microphone",)),
     Duck: Topic(publishers=("microphone",)),
+    Transcript: Topic(publishers=("microphone",)),
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
     Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
@@ -565,10 +606,12 @@ TOPICS: dict[type[Message], Topic] = {
     SpeakerIdle: Topic(publishers=("speaker",)),
     SpeakerState: Topic(publishers=("speaker",), resend=True),
     AudioOut: Topic(publishers=("speaker",)),
+    Synthesized: Topic(publishers=("speaker",)),
     Playback: Topic(publishers=("speaker",)),
     Ask: Topic(inboxes=("dialogue",)),
     Complete: Topic(inboxes=("dialogue",)),
-    Withdraw: Topic(inboxes=("dialogue",)),
+    Transcribe: Topic(inboxes=("microphone",)),
+    Synthesize: Topic(inboxes=("speaker",)),
     AudioIn: Topic(inboxes=("microphone",)),
     Picture: Topic(inboxes=("camera",)),
     PushToTalk: Topic(publishers=("microphone",), inboxes=("microphone",)),  # published: of a button of its own

@@ -16,6 +16,7 @@ from assistant.gateway.diagnosis import Doctor
 from assistant.gateway.errors import Refusal
 from assistant.gateway.keys import Keys
 from assistant.gateway.link import Link
+from assistant.gateway.monitor import Monitor
 from assistant.gateway.pictures import Pictures
 from assistant.gateway.records import Records
 from assistant.gateway.settings import Settings
@@ -40,6 +41,7 @@ class Gate:
         directory."""
         self.link, self.settings, self.config, self.clock = link, settings, config, clock
         self.version, self.keys = version, keys
+        self.monitor = Monitor(link, clock, version)
         self.asking: Counter[str] = Counter()  # conversation -> its questions that are being answered
         self.records = Records(state / turnlog.FILE)
         self.doctor = Doctor(config)

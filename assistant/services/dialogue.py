@@ -50,7 +50,6 @@ from assistant.messages import (
     Spoken,
     Turn,
     Unseen,
-    Withdraw,
 )
 from assistant.service import Service, Unfit
 from assistant.thinking import Thinker
@@ -167,8 +166,6 @@ class Dialogue:
         match received.message:
             case Complete() as asked:
                 self._completions.take(asked, received.payload)
-            case Withdraw(turn=turn):
-                self._completions.interrupt(turn.conversation, turn.start + 1)
             case SpeechStarted(turn=turn) if turn.conversation == LIVE:
                 self._speech(turn)
             case Guess() as guess:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from assistant.messages import CameraState, MicrophoneState
+from assistant.messages import CameraState, Message, MicrophoneState
 from tests.conftest import need
 from tests.e2e import console
 from tests.e2e.console import ELSEWHERE, WATCH, Desk
@@ -161,7 +161,7 @@ def test_a_microphone_that_is_muted_is_closed_and_stays_so_for_everyone(look: An
     for device, kind in (("microphone", MicrophoneState), ("camera", CameraState)):
         for muted in (True, False):
             first.page.click(f"#mute-{device}")
-            state = desk.client.bus.wait_for(kind, 30.0, lambda told, muted=muted: (told.state == "muted") is muted)
+            state = desk.client.bus.wait_for(kind, 30.0, _muted if muted else _open)
             assert state is not None, f"{device} was not {'closed' if muted else 'opened'}"
             for looked in (first, second):
                 looked.page.wait_for_selector(f"#mute-{device}[aria-pressed={str(muted).lower()}]:not([aria-busy])")
@@ -406,3 +406,11 @@ def test_clearing_forgets_after_asking_once_more(look: Any) -> None:
     looked.page.wait_for_selector(".note")
     looked.page.wait_for_selector("article.turn.forgotten")
     assert "?" in looked.ask("and the cube").locator(".answer").inner_text()  # which of its properties was forgotten
+
+
+def _muted(told: Message) -> bool:
+    return isinstance(told, MicrophoneState | CameraState) and told.state == "muted"
+
+
+def _open(told: Message) -> bool:
+    return not _muted(told)

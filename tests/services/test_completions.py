@@ -31,7 +31,6 @@ from assistant.messages import (
     Turn,
     TurnStarted,
     Unseen,
-    Withdraw,
 )
 from pipelines.llm import Message as Spoken
 from pipelines.llm import Sampling, Token
@@ -160,7 +159,7 @@ def test_who_is_gone_is_not_answered(room: Room) -> None:
     room.say("One.", "{wait}", " Two.")
     turn, waits = ask(room), ask(room, name="api-2")
     until_said(room, turn, 1)
-    room.client.send(Withdraw(turn=waits))
+    room.client.send(Interrupt(conversation="api-2", before=waits.start + 1), to=("dialogue",))
     assert room.over(waits).reason == "interrupted"
     room.microphone.publish(Interrupt(conversation=NAME, before=turn.start))  # only what is older
     room.microphone.publish(Interrupt(conversation=NAME, before=time.monotonic_ns()))
