@@ -29,6 +29,12 @@ export function lanes(record) {
   return { stages, since, until, first, names: [...new Set(stages.map(({ name }) => base(name)))] };
 }
 
+/** From the end of the question to the first word that was written, ms. Pure. */
+export function firstWord(record) {
+  const begun = record.stages.find(([name]) => name === "generate");
+  return begun ? (begun[1] - record.asked_at) / 1e6 : null;
+}
+
 export class Trace {
   #store;
   #chosen = ""; // of which turn; "": the last one
@@ -62,7 +68,7 @@ export class Trace {
 
   #head(turn) {
     const first = turn?.record.timings_ms?.first_audio;
-    const word = turn?.record.timings_ms?.first_token;
+    const word = turn ? firstWord(turn.record) : null;
     byId("trace-first").textContent = turn ? duration(first ?? word) : "";
     byId("trace-what").textContent = turn ? t(first ? "trace.first" : "trace.first.text") : "";
     byId("trace-question").textContent = turn?.question ?? "";
