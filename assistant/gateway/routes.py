@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 from assistant import turnlog
 from assistant.gateway.diagnosis import Doctor
 from assistant.gateway.errors import Refusal
+from assistant.gateway.hub import Hub
 from assistant.gateway.keys import Keys
 from assistant.gateway.link import Link
 from assistant.gateway.monitor import Monitor
@@ -46,6 +47,9 @@ class Gate:
         self.records = Records(state / turnlog.FILE)
         self.doctor = Doctor(config)
         self.pictures = Pictures(link, settings.limits.clients)
+        self.hub = Hub(clock, self.records.told)
+        self.records.over.append(self.hub.over)
+        link.watch(self.hub.note)
         link.watch(self.records.note)
         link.watch(self.pictures.note)
 

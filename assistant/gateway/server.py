@@ -18,11 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from assistant import paths
-from assistant.gateway import about, daemon, errors, health, openapi, page, patience, tls
+from assistant.gateway import about, daemon, errors, events, health, openapi, page, patience, tls
 from assistant.gateway.errors import Refusal
 from assistant.gateway.guard import Guard, refuse
 from assistant.gateway.keys import Keys, read
-from assistant.gateway.link import Link, Overrun, Unreachable
+from assistant.gateway.link import Closed, Link, Overrun, Unreachable
 from assistant.gateway.monitor import ROUTE, Counted
 from assistant.gateway.routes import Gate, Route, SocketRoute, written
 from assistant.gateway.settings import Settings
@@ -39,7 +39,7 @@ async def document(request: Request, gate: Gate) -> dict[str, Any]:
 
 
 OWN = (Route("GET", "/api/v1/openapi.json", document, "This document", answer=dict, access="open", tags=("daemon",)),)
-SOCKETS: tuple[SocketRoute, ...] = ()
+SOCKETS: tuple[SocketRoute, ...] = (*events.ROUTES,)
 
 SOCKET_BYTES = 1_000_000  # of one WebSocket message: six seconds of sound at 48 kHz, and far longer commands
 STOP_S = 2  # for what is being answered to end, once the gateway is told to
@@ -183,6 +183,8 @@ class Dispatch:
             answer = errors.response(refusal, request.url.path)
         except Unreachable as error:
             answer = errors.response(Refusal(503, "unreachable", f"{error}."), request.url.path)
+        except Closed as error:
+            answer = errors.response(Refusal(503, "stopping", f"{error}."), request.url.path)
         except Overrun as error:
             answer = errors.response(Refusal(503, "overrun", f"{error}; ask again."), request.url.path)
         except ClientDisconnect:
