@@ -2,6 +2,7 @@
 
 import { byId, h, icon } from "./dom.js";
 import { render } from "./markdown.js";
+import { firstSound } from "./store.js";
 import { firstWord } from "./trace.js";
 import { called, duration, t } from "./words.js";
 
@@ -128,7 +129,7 @@ export class Conversation {
     const facts = [whence(turn, this.#store.own), clock(turn.wall)].filter(Boolean).map((text) => h("span", { text }));
     const reason = turn.ended?.reason;
     if (reason && reason !== "stop") facts.push(h("span", { class: `reason ${reason}`, text: called("reason", reason) }));
-    const first = turn.record?.timings_ms?.first_audio;
+    const first = firstSound(turn);
     if (turn.record?.stages?.length) {
       const word = firstWord(turn.record);
       const text = first ? t("talk.first", duration(first)) : word !== null ? t("talk.first.text", duration(word)) : t("trace.title");
