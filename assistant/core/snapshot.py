@@ -12,6 +12,7 @@ from assistant.messages import (
     LIVE,
     CameraState,
     Cleared,
+    DialogueState,
     Heard,
     Heartbeat,
     Message,
@@ -102,6 +103,7 @@ class Snapshot:
         self._microphone = MicrophoneNow()
         self._cameras: dict[str, CameraNow] = {}
         self._speaker = SpeakerNow()
+        self.dialogue: DialogueState | None = None
         self._phase: Phase = "idle"
         self._turn: TurnNow | None = None
         self._of: Turn | None = None  # the turn that the phase is of
@@ -114,6 +116,8 @@ class Snapshot:
                 self._microphone = MicrophoneNow(state, detail, state == "muted")
             case CameraState(camera=camera, state=state, detail=detail, called=called) if called or not message.label:
                 self._cameras[camera] = CameraNow(state, detail, called)
+            case DialogueState() as state:
+                self.dialogue = state
             case SpeakerState(volume=volume, muted=muted):
                 self._speaker = SpeakerNow(volume, muted)
             case Cleared(conversation=name) if name == LIVE:

@@ -15,6 +15,7 @@ from assistant.core.snapshot import Snapshot, State
 from assistant.messages import (
     TOPICS,
     AudioOut,
+    DialogueState,
     Embedding,
     Frame,
     Look,
@@ -201,6 +202,11 @@ class Link:
         now = self._service.clock()
         self._snapshot.note(self._service.health, self._service.name, now)  # nobody receives what it published itself
         return self._snapshot.now(now)
+
+    @property
+    def dialogue(self) -> DialogueState | None:
+        """How questions are answered, and with what; None while dialogue has not told."""
+        return self._snapshot.dialogue
 
     async def send(self, message: Message, payload: Any = None, to: Sequence[str] = ()) -> None:
         """Send into the inboxes that TOPICS names for this type (or only ``to`` these), of those services that this

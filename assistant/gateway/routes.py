@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket
 
 from assistant.gateway.errors import Refusal
 from assistant.gateway.keys import Keys
+from assistant.gateway.line import Line
 from assistant.gateway.link import Link
 from assistant.gateway.settings import Settings
 
@@ -31,6 +32,9 @@ class Gate:
         """``config``: the resolved settings of all services. ``clock``: CLOCK_MONOTONIC ns."""
         self.link, self.settings, self.config, self.clock = link, settings, config, clock
         self.version, self.keys = version, keys
+        self.line = Line(settings.limits.queue, settings.limits.wait_s)  # before the language model
+        self.ears = Line(settings.limits.queue, settings.limits.wait_s)  # before speech recognition
+        self.voice = Line(settings.limits.queue, settings.limits.wait_s)  # before speech synthesis
 
 
 Handler = Callable[[Request, Gate], Awaitable[Any]]

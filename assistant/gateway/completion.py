@@ -1,0 +1,168 @@
+"""One request of a program to the language model: its turn in the queue, its pictures, and what comes of it."""
+
+import asyncio
+import hashlib
+import itertools
+import time
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import msgspec
+
+from assistant.gateway.errors import Refusal
+from assistant.gateway.line import Place
+from assistant.gateway.link import Inbox, Link
+from assistant.gateway.routes import Gate
+from assistant.gateway.uploads import Uploads
+from assistant.messages import (
+    Complete,
+    Heartbeat,
+    Interrupt,
+    Reason,
+    ReplyEnded,
+    ReplyToken,
+    Script,
+    Thinking,
+    ToolCall,
+    Turn,
+    Usage,
+)
+from assistant.wire import Received
+
+LOOK_S = 1.0  # how often it is seen to that dialogue still lives
+SILENT_S = 10.0  # without even a heartbeat, which comes every second
+NOBODY = Turn("", 0)
+_numbers = itertools.count(1)
+_farewells: set[asyncio.Task[None]] = set()
+
+
+class Asked(NamedTuple):
+    """What a program asks, whatever API it speaks."""
+
+    script: Script
+    uploads: Uploads
+    wanted: Complete  # its turn is given later
+
+
+class Prompt(NamedTuple):
+    """The prompt was accepted; so much of it is computed."""
+
+    done: int
+    total: int
+
+
+class Piece(NamedTuple):
+    text: str
+
+
+class End(NamedTuple):
+    reason: Reason  # "stop", "length" or "context"
+    usage: Usage
+    took_ms: float  # the queue not counted
+
+
+Event = Place | Prompt | Piece | ToolCall | End
+
+
+async def complete(gate: Gate, client: str, asked: Asked) -> AsyncIterator[Event]:
+    """First its Place, at last an End. Raises Refusal, also in the middle; Unreachable, Overrun.
+
+    Left early, or cancelled, nobody goes on computing it.
+    """
+    async with gate.line.turn(client) as place:
+        yield place
+        began = time.monotonic()
+        await asked.uploads.send(gate.link)
+        conversation = f"api-{hashlib.sha256(client.encode()).hexdigest()[:8]}-{next(_numbers)}"
+        turn = Turn(conversation, gate.clock())
+        pid = _pid(gate.link)
+
+        def ours(received: Received) -> bool:
+            if isinstance(received.message, Heartbeat):
+                return received.stamp.sender == "dialogue"
+            return getattr(received.message, "turn", None) == turn
+
+        with gate.link.follow(Thinking, ReplyToken, ToolCall, ReplyEnded, Heartbeat, where=ours) as inbox:
+            over = False
+            try:
+                wanted = msgspec.structs.replace(asked.wanted, turn=turn)
+                await gate.link.send(wanted, msgspec.msgpack.encode(asked.script))
+                limit = gate.settings.limits.answer_s
+                while not over:
+                    message = (await _next(inbox, began + limit)).message
+                    match message:
+                        case Thinking(done=done, total=total):
+                            yield Prompt(done, total)
+                        case ReplyToken(text=text):
+                            yield Piece(text)
+                        case ToolCall() as call:
+                            yield call
+                        case ReplyEnded() as ended:
+                            over = True
+                            yield _end(ended, (time.monotonic() - began) * 1000)
+                        case Heartbeat(figures=figures, state=state):
+                            if pid and (figures.get("pid", pid) != pid or state == "stopping"):
+                                over = True
+                                raise lost()
+                            pid = pid or figures.get("pid", 0.0)
+            finally:
+                if not over:
+                    _farewell(gate.link, turn)
+
+
+async def _next(inbox: Inbox, deadline: float) -> Received:
+    """Raises Refusal where dialogue has died, or takes too long."""
+    heard_at = time.monotonic()
+    while True:
+        if time.monotonic() > deadline:
+            raise Refusal(504, "too_long", "The answer took longer than gateway.limits.answer_s allows.")
+        received = await inbox.get(LOOK_S)
+        if received is not None:
+            return received
+        if time.monotonic() - heard_at > SILENT_S:
+            raise lost()
+
+
+def lost() -> Refusal:
+    told = "The language model's process has died; it is started anew."
+    return Refusal(503, "model_lost", told, mend="Try again.", headers={"Retry-After": "5"})
+
+
+def _end(ended: ReplyEnded, took_ms: float) -> End:
+    """Raises Refusal where it was none that the model came to."""
+    told = f"{ended.detail[:1].upper()}{ended.detail[1:].rstrip('.')}."
+    match ended.reason:
+        case "stop" | "length" | "context":
+            return End(ended.reason, ended.usage, took_ms)
+        case "refused" if ended.about == "length":
+            raise Refusal(400, "context_length_exceeded", told, "messages", mend="Make the conversation shorter.")
+        case "refused":
+            params = {"tools": "tools", "pictures": "messages", "messages": "messages"}
+            raise Refusal(400, f"invalid_{ended.about or 'request'}", told, params.get(ended.about, ""))
+        case "unseen":
+            raise Refusal(422, "picture_unavailable", told, "messages")
+        case "interrupted":
+            raise Refusal(503, "interrupted", "The request was interrupted at the daemon.")
+        case "lost":
+            raise lost()
+    raise Refusal(503 if "no llm engine" in ended.detail else 500, "model_error", told)
+
+
+def _farewell(link: Link, turn: Turn) -> None:
+    """Nobody waits for this any more: dialogue is told, whether or not anybody waits for that."""
+
+    async def tell() -> None:
+        try:
+            await link.send(Interrupt(conversation=turn.conversation, before=turn.start + 1), to=("dialogue",))
+        except Exception:  # it is not there: then it does not compute either
+            return
+
+    task = asyncio.get_running_loop().create_task(tell())
+    _farewells.add(task)
+    task.add_done_callback(_farewells.discard)
+
+
+def _pid(link: Link) -> float:
+    """Of the dialogue process that is there now; 0: of none."""
+    dialogue = link.state.services.get("dialogue")
+    return dialogue.figures.get("pid", 0.0) if dialogue is not None else 0.0
