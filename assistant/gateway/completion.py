@@ -5,18 +5,19 @@ import hashlib
 import itertools
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
 from assistant.gateway.errors import Refusal
+from assistant.gateway.following import Following, lost
 from assistant.gateway.line import Place
-from assistant.gateway.link import Inbox, Link
+from assistant.gateway.link import Link
 from assistant.gateway.routes import Gate
 from assistant.gateway.uploads import Uploads
 from assistant.messages import (
     Complete,
-    Heartbeat,
     Interrupt,
     Reason,
     ReplyEnded,
@@ -29,9 +30,6 @@ from assistant.messages import (
 )
 from assistant.wire import Received
 
-LOOK_S = 1.0  # how often it is seen to that dialogue still lives
-SILENT_S = 10.0  # without even a heartbeat, which comes every second
-NOBODY = Turn("", 0)
 _numbers = itertools.count(1)
 _farewells: set[asyncio.Task[None]] = set()
 
@@ -75,22 +73,15 @@ async def complete(gate: Gate, client: str, asked: Asked) -> AsyncIterator[Event
         await asked.uploads.send(gate.link)
         conversation = f"api-{hashlib.sha256(client.encode()).hexdigest()[:8]}-{next(_numbers)}"
         turn = Turn(conversation, gate.clock())
-        pid = _pid(gate.link)
-
-        def ours(received: Received) -> bool:
-            if isinstance(received.message, Heartbeat):
-                return received.stamp.sender == "dialogue"
-            return getattr(received.message, "turn", None) == turn
-
-        with gate.link.follow(Thinking, ReplyToken, ToolCall, ReplyEnded, Heartbeat, where=ours) as inbox:
+        limit_s = gate.settings.limits.answer_s
+        kinds = (Thinking, ReplyToken, ToolCall, ReplyEnded)
+        with Following(gate, "dialogue", *kinds, where=partial(_of, turn), limit_s=limit_s) as answers:
             over = False
             try:
                 wanted = msgspec.structs.replace(asked.wanted, turn=turn)
                 await gate.link.send(wanted, msgspec.msgpack.encode(asked.script))
-                limit = gate.settings.limits.answer_s
                 while not over:
-                    message = (await _next(inbox, began + limit)).message
-                    match message:
+                    match (await answers.next()).message:
                         case Thinking(done=done, total=total):
                             yield Prompt(done, total)
                         case ReplyToken(text=text):
@@ -100,32 +91,13 @@ async def complete(gate: Gate, client: str, asked: Asked) -> AsyncIterator[Event
                         case ReplyEnded() as ended:
                             over = True
                             yield _end(ended, (time.monotonic() - began) * 1000)
-                        case Heartbeat(figures=figures, state=state):
-                            if pid and (figures.get("pid", pid) != pid or state == "stopping"):
-                                over = True
-                                raise lost()
-                            pid = pid or figures.get("pid", 0.0)
             finally:
                 if not over:
                     _farewell(gate.link, turn)
 
 
-async def _next(inbox: Inbox, deadline: float) -> Received:
-    """Raises Refusal where dialogue has died, or takes too long."""
-    heard_at = time.monotonic()
-    while True:
-        if time.monotonic() > deadline:
-            raise Refusal(504, "too_long", "The answer took longer than gateway.limits.answer_s allows.")
-        received = await inbox.get(LOOK_S)
-        if received is not None:
-            return received
-        if time.monotonic() - heard_at > SILENT_S:
-            raise lost()
-
-
-def lost() -> Refusal:
-    told = "The language model's process has died; it is started anew."
-    return Refusal(503, "model_lost", told, mend="Try again.", headers={"Retry-After": "5"})
+def _of(turn: Turn, received: Received) -> bool:
+    return getattr(received.message, "turn", None) == turn
 
 
 def _end(ended: ReplyEnded, took_ms: float) -> End:
@@ -144,7 +116,7 @@ def _end(ended: ReplyEnded, took_ms: float) -> End:
         case "interrupted":
             raise Refusal(503, "interrupted", "The request was interrupted at the daemon.")
         case "lost":
-            raise lost()
+            raise lost("dialogue")
     raise Refusal(503 if "no llm engine" in ended.detail else 500, "model_error", told)
 
 
@@ -160,9 +132,3 @@ def _farewell(link: Link, turn: Turn) -> None:
     task = asyncio.get_running_loop().create_task(tell())
     _farewells.add(task)
     task.add_done_callback(_farewells.discard)
-
-
-def _pid(link: Link) -> float:
-    """Of the dialogue process that is there now; 0: of none."""
-    dialogue = link.state.services.get("dialogue")
-    return dialogue.figures.get("pid", 0.0) if dialogue is not None else 0.0

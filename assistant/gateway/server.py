@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from assistant import paths
-from assistant.gateway import daemon, errors, openai, page, patience, tls
+from assistant.gateway import audio, daemon, errors, ollama, openai, page, patience, tls
 from assistant.gateway.errors import Refusal
 from assistant.gateway.guard import Guard, refuse
 from assistant.gateway.keys import Keys, read
@@ -30,7 +30,7 @@ from assistant.service import RESOLVED, Service
 log = logging.getLogger(__name__)
 
 # Each area's table; the document of the API lists them in this order.
-TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES, openai.ROUTES)
+TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES, openai.ROUTES, ollama.ROUTES, audio.ROUTES)
 SOCKETS: tuple[SocketRoute, ...] = ()
 
 SOCKET_BYTES = 1_000_000  # of one WebSocket message: six seconds of sound at 48 kHz, and far longer commands
