@@ -87,7 +87,7 @@ class Work:
         )
         reply = model.reply(conversation, sampling, owner=self.turn.conversation)
         self._calls.clear()
-        self._run = thinker.begin(reply)
+        self._run = thinker.begin(reply, self.turn)
         self._began_at = self._began_at or self._run.began_at
 
     # --- the model ---

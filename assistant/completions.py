@@ -58,7 +58,7 @@ class Completions:
             script = msgspec.msgpack.decode(payload, type=Script)
         except (msgspec.DecodeError, UnicodeError) as error:
             script = Script(messages=())
-            log.warning("a program's request cannot be read: %s", error)
+            log.warning("a program's request cannot be read: %s", error, extra=of(asked.turn))
         work = Work(asked, script, self._manner.wished(asked))
         self._service.publish(TurnStarted(turn=work.turn, text="", spoken=False, last_sample_at=work.turn.start))
         if len(self._waiting) >= WAITING:

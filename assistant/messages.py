@@ -41,6 +41,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 # --- microphone ---------------------------------------------------------------------------------------------------
 
 
+class Voice(Message, frozen=True, kw_only=True):
+    """The first sound of what may become speech for the assistant: there is a tenth of a second until that is certain,
+    and often nothing comes of it."""
+
+    stream: str
+    at: int  # its onset
+
+
 class SpeechStarted(Message, frozen=True, kw_only=True):
     """Someone began to speak. ``turn.start`` is the onset. A revision above 0: the same one goes on after a pause, and
     what was guessed or heard of the turn so far is void."""
@@ -214,6 +222,14 @@ class Unseen(Message, frozen=True, kw_only=True):
     turn: Turn
     why: Literal["muted", "lost", "stale", "unreadable", "none", "loading", "dark", "overexposed", "covered", "blurred"]
     detail: str = ""
+
+
+class Thumbnail(Message, frozen=True, kw_only=True):
+    """What was encoded, small, for people to look at. Payload: JPEG, longest side 640 at most."""
+
+    identity: str  # of the Embedding
+    camera: str
+    captured_at: int
 
 
 # --- dialogue -----------------------------------------------------------------------------------------------------
@@ -511,6 +527,14 @@ class Mute(Message, frozen=True, kw_only=True):
     muted: bool
 
 
+class Say(Message, frozen=True, kw_only=True):
+    """Words that a program wants said aloud: a turn of its own, without a question and without the model."""
+
+    turn: Turn
+    text: str
+    language: str = ""  # ISO 639-1, "": as each sentence is
+
+
 class Prefer(Message, frozen=True, kw_only=True):
     """How questions are to be answered from now on, until the daemon's end; None: as they are. Confirmed by a
     DialogueState."""
@@ -550,6 +574,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker", "gateway")
 
 TOPICS: dict[type[Message], Topic] = {
+    Voice: Topic(publishers=("microphone",)),
     SpeechStarted: Topic(publishers=("microphone",)),
     SpeechEnded: Topic(publishers=("microphone",)),
     Hearing: Topic(publishers=("microphone",), newest=True),
@@ -566,6 +591,7 @@ TOPICS: dict[type[Message], Topic] = {
     Look: Topic(publishers=("dialogue",), resend=True, key="camera"),
     Embedding: Topic(publishers=("vision",)),
     Unseen: Topic(publishers=("vision",)),
+    Thumbnail: Topic(publishers=("vision",)),
     TurnStarted: Topic(publishers=("dialogue",)),
     PictureBound: Topic(publishers=("dialogue",)),
     Thinking: Topic(publishers=("dialogue",)),
@@ -591,6 +617,7 @@ TOPICS: dict[type[Message], Topic] = {
     PushToTalk: Topic(publishers=("microphone",), inboxes=("microphone",)),  # published: of a button of its own
     Interrupt: Topic(publishers=("microphone", "dialogue"), inboxes=("speaker", "dialogue")),
     Clear: Topic(inboxes=("dialogue",)),
+    Say: Topic(inboxes=("dialogue",)),
     Prefer: Topic(inboxes=("dialogue",)),
     Mute: Topic(publishers=("dialogue",), inboxes=("microphone", "camera", "speaker")),
     Volume: Topic(publishers=("dialogue",), inboxes=("speaker",)),

@@ -155,6 +155,12 @@ class Service:
         if now - self._beat_at < BEAT_S:
             return
         self._beat_at = now
+        self.publish(self.beat)
+        self._notifier.alive()
+
+    @property
+    def beat(self) -> Heartbeat:
+        """How this service is, with the figures of its process."""
         wire = self.bus.wire
         usage = resource.getrusage(resource.RUSAGE_SELF)
         told = self.health
@@ -165,8 +171,7 @@ class Service:
             "bus_gaps": wire.gaps,
             "bus_refused": sum(wire.refused.values()),
         }
-        self.publish(msgspec.structs.replace(told, figures=figures))
-        self._notifier.alive()
+        return msgspec.structs.replace(told, figures=figures)
 
     # --- mute ---
 

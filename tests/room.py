@@ -28,9 +28,10 @@ from assistant.messages import (
     SpeechEnded,
     SpeechStarted,
     Turn,
+    Voice,
 )
 from assistant.notify import Notifier
-from assistant.scribe import Said, Scribe
+from assistant.scribe import Dictation, Said, Scribe
 from assistant.service import Service
 from pipelines import asr, endofturn, vad
 from pipelines.asr import Recognition
@@ -112,14 +113,36 @@ class Recorded(Service):
 
     told: list[Message]
     states: list[str]
+    voices: list[Voice]  # apart, since nothing may come of them
     state = ""
 
     def publish(self, message: Message, payload: object = None, *, once: bool = False) -> None:
-        self.told.append(message)
+        if isinstance(message, Voice):
+            self.voices.append(message)
+        else:
+            self.told.append(message)
 
     def be(self, state: str, detail: str = "") -> None:
         self.state = f"{state}: {detail}" if detail else state
         self.states.append(self.state)
+
+
+class Noting(Scribe):
+    """A scribe that keeps what it said of the newest utterance."""
+
+    said: list[Said]
+
+    def dictate(
+        self, deliver: Callable[[Said], None], turn: Turn | None = None, language: str = "", patient: bool = False
+    ) -> Dictation:
+        said: list[Said] = []
+
+        def noted(one: Said) -> None:
+            said.append(one)
+            deliver(one)
+
+        self.said = said
+        return super().dictate(noted, turn, language, patient)
 
 
 class Room:
@@ -134,11 +157,11 @@ class Room:
         melody: endofturn.Detector | None = None,
     ) -> None:
         self.service, self.reader = service, reader
-        self.service.told, self.service.states = [], []
+        self.service.told, self.service.states, self.service.voices = [], [], []
         self.busy, self.answering, self.speaking = "", False, False
         self.interrupted: list[int] = []
         self._woken = threading.Event()
-        self.scribe = Scribe(lambda: reader, by_words, self._woken.set, ("en", "zh"), load_detector=lambda: melody)
+        self.scribe = Noting(lambda: reader, by_words, self._woken.set, ("en", "zh"), load_detector=lambda: melody)
         self.ear = Ear(service, self.scribe, detector, endpoint, self)
         self.ms = 0
 
@@ -180,10 +203,9 @@ class Room:
             if understood:
                 self.understand()
 
-    def await_guess(self) -> None:
-        """The recognizer has said what was said so far; what else it was asked may take as long as it likes."""
-        told = len(self.service.told)
-        while not any(isinstance(message, Guess) for message in self.service.told[told:]):
+    def until(self, kind: type[Said]) -> None:
+        """Something of this kind has come of the last pause; what else was asked may take as long as it likes."""
+        while not any(isinstance(said, kind) for said in self.scribe.said):
             assert self._woken.wait(PATIENCE_S)
             self._woken.clear()
             self.scribe.deliver()
@@ -191,7 +213,7 @@ class Room:
     def understand(self) -> None:
         """The recognizer does all that it was asked, and its results arrive."""
         done: list[Said] = []
-        self.scribe.dictate(done.append).finish()  # the thread does one thing after the other: this is the last
+        Scribe.dictate(self.scribe, done.append).finish()  # the thread does one thing after the other: this is the last
         while not done:
             assert self._woken.wait(PATIENCE_S)
             self._woken.clear()

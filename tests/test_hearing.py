@@ -101,3 +101,26 @@ def test_speech_that_never_ends_is_cut_and_what_follows_does_not_disturb_its_ans
     room.busy = "during a reply"
     room.silence(600)
     assert room.story[3:] == ["started 0", "dropped 0: during a reply"]
+
+
+def test_a_voice_is_told_of_before_it_is_certain_that_somebody_speaks(enter: Enter) -> None:
+    room = enter()
+    room.hear(0, 100)
+    room.hear(1000, 20)
+    assert room.service.voices == []  # a click
+    room.hear(1000, 20)
+    assert [(voice.stream, voice.at) for voice in room.service.voices] == [("s", 100_000_000)]
+    assert room.story == []
+    room.hear(1000, 500)
+    assert len(room.service.voices) == 1
+    assert room.story == ["started 0"]
+    room.silence(700)
+    room.hear(1000, 200)  # what goes on after a pause was looked at already
+    assert len(room.service.voices) == 1
+
+
+def test_what_would_not_be_for_the_assistant_is_no_voice(enter: Enter) -> None:
+    room = enter()
+    room.busy = "during a reply"
+    room.hear(1000, 200)
+    assert room.service.voices == []

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from assistant.core.completeness import by_words
-from assistant.scribe import TAIL, Failed, Final, Guessed, Partial, Said, Scribe, Weighed
+from assistant.melody import Weighed
+from assistant.scribe import TAIL, Failed, Final, Guessed, Partial, Said, Scribe
 from pipelines.asr import RATE, Recognition
 from pipelines.engine import EngineError
 
@@ -21,8 +22,7 @@ SECOND = np.ones(RATE, np.int16)
 class Slow:
     """A recognizer that waits to be let go on before each thing it does, and keeps a list of them."""
 
-    def __init__(self, text: str = "one two three", language: str = "en", guesses: bool = True) -> None:
-        self.guesses = guesses
+    def __init__(self, text: str = "one two three", language: str = "en") -> None:
         self.result = Recognition(text=text, language=language)
         self.did: list[str] = []
         self.steps = threading.Semaphore(0)
@@ -37,7 +37,7 @@ class Slow:
 
     def so_far(self) -> Recognition | None:
         self._step("so far")
-        return self.result if self.guesses else None
+        return self.result
 
     def finish(self) -> Recognition:
         self._step("finish")
@@ -57,14 +57,20 @@ class Desk:
         load: Callable[[], Slow],
         languages: tuple[str, ...] = (),
         stuck_s: float = PATIENCE_S,
-        melody: "Melody | None" = None,
+        load_ear: "Callable[[], Ear | None]" = lambda: None,
     ) -> None:
         self.woken = threading.Event()
         self.said: list[Said] = []
-        self.scribe = Scribe(load, by_words, self.woken.set, languages, stuck_s, load_detector=lambda: melody)
+        self.scribe = Scribe(load, by_words, self.woken.set, languages, stuck_s, load_detector=load_ear)
 
     def until(self, kind: type[Said], count: int = 1) -> None:
         while sum(isinstance(one, kind) for one in self.said) < count:
+            assert self.woken.wait(PATIENCE_S)
+            self.woken.clear()
+            self.scribe.deliver()
+
+    def until_loaded(self) -> None:
+        while not self.scribe.loaded:
             assert self.woken.wait(PATIENCE_S)
             self.woken.clear()
             self.scribe.deliver()
@@ -144,9 +150,8 @@ def test_a_recognizer_that_cannot_be_loaded_or_breaks_in_its_code_ends_the_servi
         raise EngineError("no model there")
 
     desk = Desk(load)
-    assert desk.woken.wait(PATIENCE_S)
     with pytest.raises(EngineError, match="no model there"):
-        desk.scribe.deliver()
+        desk.until_loaded()
 
     class Broken(Slow):
         def finish(self) -> Recognition:
@@ -216,96 +221,107 @@ def test_whatever_a_recognizer_writes_passes_one_gate(text: str, language: str, 
     assert guess.result == final.result == wanted
 
 
-# --- the detector of the end of turns ---
+# --- the melody, in a thread of its own ---
 
 
-class Melody:
-    """A detector that hears what it is told to, waits to be let go on, and keeps the lengths of what it was played."""
+class Ear:
+    """A detector that hears a finished turn, waits to be let go on, and keeps the lengths of what it was played."""
 
-    def __init__(self, melody: float = 1.0, error: str = "") -> None:
-        self.melody, self.error = melody, error
+    def __init__(self, error: str = "") -> None:
+        self.error = error
         self.heard: list[int] = []
-        self.may_go_on = threading.Event()
+        self.at_work, self.steps = threading.Event(), threading.Semaphore(0)
 
     def complete(self, tail: NDArray[np.int16]) -> float:
-        assert self.may_go_on.wait(PATIENCE_S)
+        self.at_work.set()
+        assert self.steps.acquire(timeout=PATIENCE_S)
         self.heard.append(len(tail))
         if self.error:
             raise EngineError(self.error)
-        return self.melody
+        return 0.75
 
 
-def listening(text: str, melody: Melody, guesses: bool = True) -> Desk:
+def listening(ear: Ear, text: str = "red lamp") -> Desk:
     """A desk whose recognizer understands this, and never waits."""
-    slow = Slow(text, guesses=guesses)
+    slow = Slow(text)
     slow.steps.release(100)
-    return Desk(lambda: slow, melody=melody)
+    return Desk(lambda: slow, load_ear=lambda: ear)
 
 
-@pytest.mark.parametrize(("text", "finished", "unfinished"), [("red lamp", 0.8, 0.2), ("is the lamp on", 0.8, 0.5)])
-def test_the_words_are_told_before_the_melody_is_listened_to(text: str, finished: float, unfinished: float) -> None:
-    for heard, wanted in ((0.9, finished), (0.1, unfinished)):
-        desk = listening(text, melody := Melody(heard))
-        dictation = desk.scribe.dictate(desk.said.append)
-        dictation.feed(SECOND)
-        dictation.guess(7)
-        desk.until(Guessed)
-        assert not melody.heard
-        began = time.monotonic_ns()
-        melody.may_go_on.set()
-        desk.until(Weighed)
-        weighed = desk.said[-1]
-        assert isinstance(weighed, Weighed)
-        assert (weighed.number, weighed.complete, melody.heard) == (7, wanted, [RATE])
-        assert began < weighed.at < time.monotonic_ns()
-        assert weighed.engine_ms > 0
-
-
-@pytest.mark.parametrize("text", ["what color is the", "what is on the table?", "stop", "um"])
-def test_where_the_words_leave_nothing_to_decide_nobody_listens(text: str) -> None:
-    desk = listening(text, melody := Melody())
-    melody.may_go_on.set()
+def test_words_do_not_wait_for_the_melody_nor_the_melody_for_the_words() -> None:
+    desk = listening(ear := Ear())
     dictation = desk.scribe.dictate(desk.said.append)
-    dictation.guess(1)
-    desk.until(Guessed)
+    dictation.feed(SECOND)
+    dictation.guess(7)
     dictation.finish()
     desk.until(Final)
-    assert melody.heard == []
+    assert not any(isinstance(one, Weighed) for one in desk.said)
+    ear.steps.release()
+    desk.until(Weighed)
+
+    ear = Ear()
+    desk = Desk(Slow, load_ear=lambda: ear)
+    ear.steps.release()
+    dictation, began = desk.scribe.dictate(desk.said.append), time.monotonic_ns()
+    dictation.feed(SECOND)
+    dictation.guess(7)
+    desk.until(Weighed)
+    (weighed,) = desk.said
+    assert isinstance(weighed, Weighed)
+    assert (weighed.number, weighed.melody, ear.heard) == (7, 0.75, [RATE])
+    assert began < weighed.at < time.monotonic_ns()
+    assert 0 < weighed.engine_ms < (time.monotonic_ns() - began) / 1e6
 
 
-def test_a_recognizer_that_is_not_asked_on_suspicion_leaves_the_melody_to_prolong_the_wait() -> None:
-    for heard, wanted in ((0.9, 0.5), (0.1, 0.2)):
-        desk = listening("red lamp", melody := Melody(heard), guesses=False)
-        melody.may_go_on.set()
-        dictation = desk.scribe.dictate(desk.said.append)
-        dictation.guess(1)
-        desk.until(Weighed)
-        assert [one.complete for one in desk.said if isinstance(one, Weighed)] == [wanted]
+def test_of_melodies_that_wait_the_newest_is_listened_to() -> None:
+    desk = listening(ear := Ear())
+    dictation = desk.scribe.dictate(desk.said.append)
+    dictation.feed(SECOND)
+    dictation.guess(1)
+    assert ear.at_work.wait(PATIENCE_S)
+    for number in (2, 3):
+        dictation.feed(SECOND)
+        dictation.guess(number)
+    ear.steps.release(2)
+    desk.until(Weighed, 2)
+    assert [one.number for one in desk.said if isinstance(one, Weighed)] == [1, 3]
+    assert ear.heard == [RATE, 3 * RATE]
 
 
 def test_a_detector_that_fails_is_told_and_the_words_stand() -> None:
-    desk = listening("red lamp", melody := Melody(error="turn.onnx does not work: no memory"))
-    melody.may_go_on.set()
+    desk = listening(ear := Ear(error="turn.onnx does not work: no memory"))
+    ear.steps.release()
     dictation = desk.scribe.dictate(desk.said.append)
     dictation.guess(1)
     desk.until(Failed)
     dictation.finish()
     desk.until(Final)
-    assert [type(one) for one in desk.said] == [Guessed, Failed, Final]
-    assert desk.said[1] == Failed(melody.error)
-    assert desk.said[2] == Final(Recognition(text="red lamp", language="en"))
+    assert Failed(ear.error) in desk.said
+    assert desk.said[-1] == Final(Recognition(text="red lamp", language="en"))
 
 
-def test_a_long_speech_keeps_only_its_end_for_the_detector() -> None:
-    desk = listening("red lamp", melody := Melody())
-    melody.may_go_on.set()
+def test_a_detector_that_cannot_be_loaded_ends_the_service_and_one_that_is_not_there_does_not() -> None:
+    def ill() -> Ear:
+        raise EngineError("turn.onnx is cut short")
+
+    desk = Desk(Slow, load_ear=ill)
+    with pytest.raises(EngineError, match=r"turn\.onnx is cut short"):
+        desk.until_loaded()
+    desk = Desk(Slow)
+    desk.until_loaded()
+    assert desk.scribe.melody.detector is None
+
+
+def test_of_a_long_speech_only_the_end_is_listened_to() -> None:
+    desk = listening(ear := Ear())
+    ear.steps.release(100)
     dictation = desk.scribe.dictate(desk.said.append)
     for number in range(20):
         dictation.feed(SECOND)
         dictation.guess(number)
         desk.until(Weighed, number + 1)
-    assert melody.heard[0] == RATE
-    assert melody.heard[-1] == TAIL
+    assert ear.heard[0] == RATE
+    assert ear.heard[-1] == TAIL
 
 
 def test_who_is_patient_comes_after_all_others() -> None:

@@ -112,21 +112,19 @@ def by_words(text: str, language: str) -> float:
     return _chinese(words.replace(" ", ""), asked) if language == "zh" or _ZH.search(words) else _english(words, asked)
 
 
-def melody_matters(words: float | None) -> bool:
-    """Whether the melody of what was said may change what its words say (None: they are not known yet). Words that want
-    more overrule any melody: read without an end in view, "what is on the" falls as a finished sentence does. And
-    whoever says "stop", or was written with a question mark, is not kept waiting for it."""
-    return words is None or UNLIKELY < words < SURE
+def with_melody(words: float | None, melody: float | None) -> float:
+    """``Completeness`` by the words' probability and the melody's; None: it is not known (yet).
 
-
-def with_melody(words: float | None, melody: float) -> float:
-    """``Completeness`` by the words' probability and the melody's. Without words the melody may prolong the wait, never
-    shorten it: nobody knows yet whether the words want more."""
-    if words is not None and not melody_matters(words):
+    Words that want more overrule any melody: read without an end in view, "what is on the" falls as a finished sentence
+    does. And whoever says "stop", or was written with a question mark, is not kept waiting for it. Without words the
+    melody may prolong the wait, never shorten it: nobody knows yet whether they want more."""
+    if words is None:
+        return UNLIKELY if melody is not None and melody < FINISHED else UNDECIDED
+    if melody is None or words <= UNLIKELY or words >= SURE:
         return words
     if melody >= FINISHED:
-        return UNDECIDED if words is None else LIKELY
-    return UNDECIDED if words is not None and words >= LIKELY else UNLIKELY
+        return max(words, LIKELY)
+    return UNDECIDED if words >= LIKELY else UNLIKELY
 
 
 def _english(words: str, asked: bool) -> float:

@@ -3,9 +3,10 @@
 from starlette.requests import Request
 
 from assistant.core.rates import client_of
+from assistant.core.snapshot import DialogueNow
 from assistant.gateway.errors import Refusal
 from assistant.gateway.routes import Gate
-from assistant.messages import DialogueState, Script, Shown
+from assistant.messages import Script, Shown
 
 MESSAGES = 5_000
 TEXT = 10_000_000  # characters of all messages together
@@ -18,19 +19,21 @@ def client(request: Request) -> str:
     return client_of(request.client.host if request.client is not None else "")
 
 
-def dialogue(gate: Gate) -> DialogueState:
+def model(gate: Gate) -> DialogueNow:
     """Raises Refusal (503) while there is no language model."""
-    state = gate.link.dialogue
-    if state is None or not state.model:
-        why = "is still starting" if state is None else "has no language model"
-        mend = "Try again in a moment." if state is None else "Get one: assistant models pull cpu-en."
-        raise Refusal(503, "no_model", f"The assistant {why}.", mend=mend, headers={"Retry-After": "5"})
-    return state
+    state = gate.link.state
+    if state.dialogue.model:
+        return state.dialogue
+    starting = not state.dialogue.persona
+    why, mend = "has no language model", "Get one: assistant models pull cpu-en."
+    if starting:
+        why, mend = "is still starting", "Try again in a moment."
+    raise Refusal(503, "no_model", f"The assistant {why}.", mend=mend, headers={"Retry-After": "5"})
 
 
-def check_model(gate: Gate, asked: str) -> DialogueState:
+def check_model(gate: Gate, asked: str) -> DialogueNow:
     """Raises Refusal (404) for another model than there is."""
-    state = dialogue(gate)
+    state = model(gate)
     if asked.removesuffix(":latest") != state.model:
         told = f"The model {asked[:100]!r} does not exist; there is {state.model!r}."
         raise Refusal(404, "model_not_found", told, "model")

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
@@ -24,6 +24,7 @@ from assistant.messages import SERVICES, Interrupt, Message, Reason, SpeechDropp
 
 STATES = ("starting", "ready", "degraded", "stopping")
 JOBS = ("encode", "reply")  # of the NPU
+CONNECTIONS = ("http", "websocket")
 
 
 class Metrics:
@@ -53,6 +54,16 @@ class Metrics:
         self._dropped = self._counter("speech_dropped", "Speech that opened no turn, by why.", why=DROPPED)
         self._interrupts = self._counter("interrupts", "Replies that were broken off by voice or button.")
         self._woken = self._counter("wake_words", "Times that the assistant was called by its wake word.")
+        self._answered = self._counter(
+            "http_requests", "What the gateway was asked, by its route and status (101: a socket).", route=(), status=()
+        )
+        self._open = Gauge(
+            "assistant_http_open_requests", "Requests and sockets that are open.", ("kind",), registry=self.registry
+        )
+        for kind in CONNECTIONS:
+            self._open.labels(kind)
+        self._slow = self._counter("slow_clients_dropped", "Clients that were too slow for what they followed.")
+        self._slow_told = 0
         self.registry.register(Vital(vitals, clock, version, tree or Tree()))
 
     def fold(self, message: Message) -> None:
@@ -82,6 +93,22 @@ class Metrics:
         for job, cost in record.npu.items():
             self._npu_wait.labels(job).observe(cost.wait_ms / 1000)
             self._npu_hold.labels(job).observe(cost.hold_ms / 1000)
+
+    def opened(self, kind: str) -> None:
+        """A request came ("http"), or a socket ("websocket")."""
+        self._open.labels(kind).inc()
+
+    def answered(self, route: str, status: int) -> None:
+        """``route``: a path of the table, or one word for all others."""
+        self._answered.labels(route, str(status)).inc()
+
+    def closed(self, kind: str) -> None:
+        self._open.labels(kind).dec()
+
+    def dropped_clients(self, total: int) -> None:
+        """How many clients were too slow, in all."""
+        self._slow.inc(total - self._slow_told)
+        self._slow_told = total
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition in the form that an Accept header asks for, and its content type."""
@@ -153,18 +180,21 @@ class Vital:
         yield from (up, state, memory, restarts)
 
     def _devices(self) -> Iterator[Metric]:
-        live = GaugeMetricFamily(
-            "assistant_device_live", "Whether a device is open and works: 1, or 0.", labels=("device",)
-        )
-        muted = GaugeMetricFamily("assistant_device_muted", "Whether a device is muted: 1, or 0.", labels=("device",))
-        states: dict[str, str] = {f"camera {name}": state.state for name, state in dict(self._vitals.cameras).items()}
+        labels = ("device", "camera")  # which camera; "" of other devices
+        live = GaugeMetricFamily("assistant_device_live", "Whether a device is open: 1, or 0.", labels=labels)
+        muted = GaugeMetricFamily("assistant_device_muted", "Whether a device is muted: 1, or 0.", labels=labels)
+        states: dict[tuple[str, str], str] = {
+            ("camera", name): camera.state for name, camera in self._vitals.cameras.items()
+        }
         if self._vitals.microphone is not None:
-            states["microphone"] = self._vitals.microphone.state
+            states["microphone", ""] = self._vitals.microphone.state
         for device, told in states.items():
-            live.add_metric((device,), float(told in ("live", "bus")))
-            muted.add_metric((device,), float(told == "muted"))
+            live.add_metric(device, float(told in ("live", "bus")))
+            muted.add_metric(device, float(told == "muted"))
         if (speaker := self._vitals.speaker) is not None:
-            muted.add_metric(("speaker",), float(speaker.muted))
+            muted.add_metric(("speaker", ""), float(speaker.muted))
+        if (beat := self._vitals.beats.get("speaker")) is not None and "open" in beat.told.figures:
+            live.add_metric(("speaker", ""), beat.told.figures["open"])
         yield from (live, muted)
 
     def _context(self) -> Iterator[Metric]:

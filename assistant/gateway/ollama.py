@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assistant.core.snapshot import DialogueNow
 from assistant.gateway import chat
 from assistant.gateway.completion import Asked, End, Piece, complete
 from assistant.gateway.errors import Refusal, told
@@ -31,7 +32,7 @@ from assistant.gateway.ollama_types import (
 from assistant.gateway.routes import Gate, Route, read
 from assistant.gateway.telling import Telling, Whole
 from assistant.gateway.uploads import CAMERA, Uploads
-from assistant.messages import Called, Complete, DialogueState, Function, Said, Script, ToolCall, Turn
+from assistant.messages import Called, Complete, Function, Said, Script, ToolCall, Turn
 from assistant.messages import Shown as Picture
 
 LINES = "application/x-ndjson"
@@ -45,16 +46,16 @@ async def version(request: Request, gate: Gate) -> Version:
 
 async def tags(request: Request, gate: Gate) -> Tags:
     """The model that there is."""
-    state = gate.link.dialogue
-    if state is None or not state.model:
+    state = gate.link.state.dialogue
+    if not state.model:
         return Tags([])
     return Tags([ModelTold(f"{state.model}:latest", f"{state.model}:latest", _now(), _digest(state))])
 
 
 async def running(request: Request, gate: Gate) -> Running:
     """The same: it is loaded as long as the daemon runs."""
-    state = gate.link.dialogue
-    if state is None or not state.model:
+    state = gate.link.state.dialogue
+    if not state.model:
         return Running([])
     return Running(
         [RunningModel(f"{state.model}:latest", f"{state.model}:latest", _digest(state), NEVER, state.context)]
@@ -243,7 +244,7 @@ def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
 
 
-def _digest(state: DialogueState) -> str:
+def _digest(state: DialogueNow) -> str:
     """Tells one model from another, and is no file's: what the model is made of is not known here."""
     return hashlib.sha256(f"{state.model} {state.context} {state.wants}".encode()).hexdigest()
 

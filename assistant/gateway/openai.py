@@ -62,8 +62,8 @@ UNABLE: Mapping[str, tuple[Callable[[ChatRequest], bool], str]] = {
 
 async def models(request: Request, gate: Gate) -> Models:
     """The model that there is."""
-    state = gate.link.dialogue
-    return Models([_model(state.model)] if state is not None and state.model else [])
+    name = gate.link.state.dialogue.model
+    return Models([_model(name)] if name else [])
 
 
 async def model(request: Request, gate: Gate) -> Model:
@@ -81,7 +81,7 @@ async def completions(request: Request, gate: Gate) -> Telling:
 async def vendor(request: Request, gate: Gate) -> Telling:
     """As the vendor's demo answers: whatever model is named, and streams as lines."""
     body = await read(request, ChatRequest)
-    return _answer(request, gate, body, chat.dialogue(gate).model, LINES)
+    return _answer(request, gate, body, chat.model(gate).model, LINES)
 
 
 def _answer(request: Request, gate: Gate, body: ChatRequest, name: str, media_type: str) -> Telling:

@@ -18,11 +18,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from assistant import paths
-from assistant.gateway import audio, daemon, errors, ollama, openai, page, patience, tls
+from assistant.gateway import about, audio, daemon, errors, health, ollama, openai, openapi, page, patience, tls
 from assistant.gateway.errors import Refusal
 from assistant.gateway.guard import Guard, refuse
 from assistant.gateway.keys import Keys, read
 from assistant.gateway.link import Link, Overrun, Unreachable
+from assistant.gateway.monitor import ROUTE, Counted
 from assistant.gateway.routes import Gate, Route, SocketRoute, written
 from assistant.gateway.settings import Settings
 from assistant.service import RESOLVED, Service
@@ -30,7 +31,21 @@ from assistant.service import RESOLVED, Service
 log = logging.getLogger(__name__)
 
 # Each area's table; the document of the API lists them in this order.
-TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES, openai.ROUTES, ollama.ROUTES, audio.ROUTES)
+TABLES: tuple[Sequence[Route], ...] = (
+    daemon.ROUTES,
+    about.ROUTES,
+    health.ROUTES,
+    openai.ROUTES,
+    audio.ROUTES,
+    ollama.ROUTES,
+)
+
+
+async def document(request: Request, gate: Gate) -> dict[str, Any]:
+    return openapi.document((route for table in (*TABLES, OWN) for route in table), gate.version)
+
+
+OWN = (Route("GET", "/api/v1/openapi.json", document, "This document", answer=dict, access="open", tags=("daemon",)),)
 SOCKETS: tuple[SocketRoute, ...] = ()
 
 SOCKET_BYTES = 1_000_000  # of one WebSocket message: six seconds of sound at 48 kHz, and far longer commands
@@ -46,8 +61,9 @@ def serve(service: Service, settings: Settings) -> None:
     config = msgspec.json.decode((service.bus.runtime / RESOLVED).read_bytes(), type=dict[str, Any])
     version = importlib.metadata.version(paths.NAME)
     link = Link(service, tuple(config.get("supervisor", {}).get("services", ())), version)
-    gate = Gate(link, settings, config, service.clock, version, keys)
-    thread = WebThread(Guard(Dispatch(gate, TABLES, SOCKETS), settings, names), link, service, listener, settings, pair)
+    gate = Gate(link, settings, config, service.clock, version, keys, service.state_dir)
+    app = Counted(Guard(Dispatch(gate, (*TABLES, OWN), SOCKETS), settings, names), gate.monitor.metrics)
+    thread = WebThread(app, link, service, listener, settings, pair)
     thread.start()
     service.figures["port"] = listener.getsockname()[1]
     service.ready(_url(settings, listener.getsockname()[1], pair is not None))
@@ -196,7 +212,7 @@ class Dispatch:
             )
         if route.access == "token":
             self._gate.keys.check(request.headers, method, request.state.ours)
-        request.scope["path_params"] = found
+        request.scope["path_params"], request.scope[ROUTE] = found, route.path
         return written(await route.handler(request, self._gate))
 
     def _find(self, path: str) -> tuple[Mapping[str, Route] | None, Mapping[str, str]]:
@@ -219,5 +235,6 @@ class Dispatch:
         except Refusal as refusal:
             await refuse(refusal, scope, receive, send)
             return
+        scope[ROUTE] = route.path
         with contextlib.suppress(ClientDisconnect):
             await route.handler(socket_, self._gate)

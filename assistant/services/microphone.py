@@ -12,6 +12,7 @@ from assistant.core import endpointer, overhearing
 from assistant.core.attention import Mode
 from assistant.core.attention import Settings as Attention
 from assistant.core.button import Settings as Contacts
+from assistant.core.button import Unmuting
 from assistant.core.completeness import by_words
 from assistant.core.floor import WATCHED, Floor
 from assistant.dictations import Dictations
@@ -67,7 +68,7 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     attention: Attention = Attention()  # of the mode "wakeword": how long it listens, and for what
     wakeword: Engine = Engine("auto")  # used in the mode "wakeword" alone
     button: Engine = Engine("none")
-    contacts: Contacts = Contacts()  # of that button: how long they bounce, and how long is too long
+    contacts: Contacts = Contacts()  # of that button: bouncing, how long is too long, whether it unmutes
     # Speech during a reply: "half" is ignored (the button, the keyboard and a wake word are not); "full" interrupts;
     # "auto" interrupts while the reply's echo can be told from it. Both may take what is said right after a reply for
     # its echo, and miss more than they should in noise (assistant bench bargein): so neither is the default.
@@ -107,8 +108,8 @@ def run(service: Service, settings: Settings) -> None:
             ears.take(received)
         ears.listen()
         scribe.deliver()
-        if scribe.recognizer is not None and not service.ready_detail:
-            engines = (scribe.recognizer, detector, scribe.detector, spotter)
+        if scribe.loaded and not service.ready_detail:
+            engines = (scribe.recognizer, detector, scribe.melody.detector, spotter)
             service.ready(", ".join(name_of(each) for each in engines if each is not None))
             ears.say_state()
     ears.end()
@@ -130,6 +131,7 @@ class Ears:
         self._muted = service.muted
         self._device: SoundIn | None = None
         self._presses: Presses | None = None
+        self._unmuting = Unmuting(settings.contacts)
         self._button_lost = ""
         self._reply = ReplyEnded(turn=Turn(LIVE, 0), reason="stop", text="", sentences=0)  # the newest
         if settings.button.engine != "none":
@@ -220,6 +222,9 @@ class Ears:
             press = PushToTalk(pressed=change.pressed, at=change.at)
             self._service.publish(press)
             self._button(press)
+            if self._unmuting.wanted(change, self._muted):
+                log.info("the button was held: the microphone hears again")
+                self._mute(False)
         if self._device is None:
             return
         if self._device.changed():
@@ -245,7 +250,7 @@ class Ears:
 
     def well(self) -> None:
         """Recognition works: whether all of the microphone does is the device's to say."""
-        if self._scribe.recognizer is None:
+        if not self._scribe.loaded:
             return  # it is still starting
         if self._muted:
             self._service.be("ready", "muted")

@@ -28,7 +28,7 @@ class PictureError(Exception):
 
 
 def size(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture file as stored, by its header alone. Raises PictureError as ``decode`` does."""
+    """Width and height of a picture file as stored, by its header alone. Raises what ``decode`` does before it does."""
     header = _checked(data)
     return header.width, header.height
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.core.completeness import LIKELY, NO, SURE, UNDECIDED, UNLIKELY, by_words, melody_matters, with_melody
+from assistant.core.completeness import LIKELY, NO, SURE, UNDECIDED, UNLIKELY, by_words, with_melody
 from assistant.core.endpointer import COMPLETE, OPEN
 
 TABLE: dict[str, str] = {
@@ -60,22 +60,23 @@ def test_the_language_that_was_told_counts_for_what_has_no_letters_of_its_own() 
     assert by_words("139", "zh") == by_words("139", "en") <= OPEN
 
 
-# What the words say, what the melody says (unfinished | finished), what comes of both.
-MELODY: list[tuple[float | None, float, float]] = [
-    (NO, NO, NO),  # an open clause stays open …
-    (UNLIKELY, UNLIKELY, UNLIKELY),  # … however it sounds
-    (UNDECIDED, UNLIKELY, LIKELY),  # where the words do not decide, the melody does
-    (LIKELY, UNDECIDED, LIKELY),  # it may cast doubt on words that look whole
-    (SURE, SURE, SURE),  # "stop" is not kept waiting
-    (None, UNLIKELY, UNDECIDED),  # the words are yet to come: it may only make the wait longer
+# What the words say, and what comes of it with a melody that is not known, unfinished, finished.
+MELODY: list[tuple[float | None, float, float, float]] = [
+    (NO, NO, NO, NO),  # an open clause stays open …
+    (UNLIKELY, UNLIKELY, UNLIKELY, UNLIKELY),  # … however it sounds
+    (UNDECIDED, UNDECIDED, UNLIKELY, LIKELY),  # where the words do not decide, the melody does
+    (LIKELY, LIKELY, UNDECIDED, LIKELY),  # it may cast doubt on words that look whole
+    (SURE, SURE, SURE, SURE),  # "stop" is not kept waiting
+    (None, UNDECIDED, UNLIKELY, UNDECIDED),  # the words are yet to come: it may only make the wait longer
 ]
 
 
-@pytest.mark.parametrize(("words", "unfinished", "finished"), MELODY)
-def test_what_words_and_melody_say_together(words: float | None, unfinished: float, finished: float) -> None:
-    for melody, wanted in ((0.0, unfinished), (0.49, unfinished), (0.5, finished), (1.0, finished)):
+@pytest.mark.parametrize(("words", "unknown", "unfinished", "finished"), MELODY)
+def test_what_words_and_melody_say_together(
+    words: float | None, unknown: float, unfinished: float, finished: float
+) -> None:
+    for melody, wanted in ((None, unknown), (0.0, unfinished), (0.49, unfinished), (0.5, finished), (1.0, finished)):
         assert with_melody(words, melody) == wanted
-    assert melody_matters(words) == (unfinished != finished)  # else nobody needs to listen
 
 
 def test_no_melody_makes_an_open_clause_complete() -> None:

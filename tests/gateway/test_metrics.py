@@ -38,6 +38,9 @@ S = 1_000_000_000
 open_metrics: Callable[[str], Iterable[Metric]] = parser.text_string_to_metric_families
 
 
+DEVICES = ("main,device=camera", ",device=microphone", ",device=speaker")
+
+
 class Watch:
     """A gateway's metrics, its clock in hand."""
 
@@ -167,13 +170,14 @@ def test_devices_and_the_context(watch: Watch) -> None:
     fold(CameraState(camera="upload-7", state="live"), "camera", 1)
     fold(MicrophoneState(state="lost"), "microphone", 1)
     fold(SpeakerState(volume=0.5, muted=True), "speaker", 1)
+    watch.beat("speaker", {"open": 1.0})
     state = DialogueState(persona="plain", language="en", picture="fresh", model="pico", context=2048, used=512)
     fold(state, "dialogue", 1)
     told = watch.scrape()
-    assert told["assistant_device_live{device=camera main}"] == 0
-    assert told["assistant_device_muted{device=camera main}"] == 1
-    assert told["assistant_device_live{device=microphone}"] == told["assistant_device_muted{device=microphone}"] == 0
-    assert told["assistant_device_muted{device=speaker}"] == 1
+    live = {name: told[f"assistant_device_live{{camera={name}}}"] for name in DEVICES}
+    muted = {name: told[f"assistant_device_muted{{camera={name}}}"] for name in DEVICES}
+    assert list(live.values()) == [0, 0, 1]
+    assert list(muted.values()) == [1, 0, 1]
     assert (told["assistant_context_tokens"], told["assistant_context_used_tokens"]) == (2048, 512)
     assert not any("upload" in name for name in told)
 

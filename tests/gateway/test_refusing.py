@@ -14,7 +14,7 @@ def test_it_lets_no_other_machine_in_without_a_token(runtime: Path) -> None:
         code, said = ended(process)
     assert code == 78
     assert said.count("\n") == 1
-    assert "there is no token to ask them for; make one (assistant gateway token)" in said
+    assert "there is no token to ask them for; assistant gateway token makes one" in said
 
 
 def test_a_port_that_is_taken_is_named(runtime: Path) -> None:

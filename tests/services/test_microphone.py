@@ -15,6 +15,7 @@ from assistant.messages import (
     AudioIn,
     Heard,
     Heartbeat,
+    MicrophoneState,
     PushToTalk,
     SpeechDropped,
     SpeechStarted,
@@ -79,6 +80,17 @@ def test_a_recognizer_that_cannot_be_loaded_is_named_and_not_tried_again(
         assert "the ears are ill" in said
 
 
+def test_a_detector_of_the_end_of_turns_that_cannot_be_loaded_is_named(runtime: Path, tmp_path: Path) -> None:
+    mark, cut = tmp_path / "mark", tmp_path / "smart-turn.onnx"
+    mark.touch()
+    cut.write_bytes(b"\x08\x07half of it")
+    settings = {"engine": "smart_turn", "smart_turn": {"model": str(cut)}}
+    with started(command(runtime, mark, endofturn=settings)) as process:
+        code, said = ended(process)
+        assert code == 78
+        assert f"{cut} cannot be opened; it may be cut short, download it again" in said
+
+
 def test_a_button_of_its_own_opens_and_ends_a_turn(runtime: Path, join: Join, tmp_path: Path) -> None:
     """A pipe in place of the input device. In the mode that wants the button; nobody sends a PushToTalk."""
     mark, device, client = tmp_path / "mark", tmp_path / "event0", join()
@@ -118,6 +130,38 @@ def test_a_button_of_its_own_opens_and_ends_a_turn(runtime: Path, join: Join, tm
         assert client.wait_for(Heard, PATIENCE_S) is not None
         os.close(switch)
         assert client.wait_for(Heartbeat, PATIENCE_S, lambda beat: "unplugged" in beat.detail) is not None
+        process.terminate()
+        assert ended(process)[0] == 0
+
+
+@pytest.mark.parametrize("unmute", ["hold", "never"])
+def test_a_press_while_muted_says_so_and_a_long_one_unmutes_where_that_is_wanted(
+    runtime: Path, join: Join, tmp_path: Path, unmute: str
+) -> None:
+    mark, device, client = tmp_path / "mark", tmp_path / "event0", join()
+    mark.touch()
+    (runtime / "microphone.muted").touch()
+    os.mkfifo(device)
+    client.listen(PushToTalk, SpeechDropped, MicrophoneState, Heartbeat)
+    wanted: dict[str, Any] = {"button": {"engine": "evdev", "evdev": {"device": str(device)}}}
+    wanted["contacts"] = {"unmute": unmute, "unmute_s": 0.02, "bounce_ms": 40}  # so that any press is a long one
+    with started(command(runtime, mark, **wanted)) as process:
+        assert client.wait_for(Heartbeat, PATIENCE_S, lambda beat: beat.detail == "muted") is not None
+        switch = os.open(device, os.O_WRONLY)
+        os.write(switch, struct.pack("@llHHi", 0, 0, evdev.KEY, evdev.code("F13"), 1))
+        dropped = client.wait_for(SpeechDropped, PATIENCE_S)
+        assert dropped is not None
+        assert dropped.why == "muted"
+        os.write(switch, struct.pack("@llHHi", 0, 0, evdev.KEY, evdev.code("F13"), 0))
+        assert client.wait_for(PushToTalk, PATIENCE_S, lambda press: not press.pressed) is not None
+        if unmute == "hold":
+            assert client.wait_for(MicrophoneState, PATIENCE_S, lambda told: told.state == "bus") is not None
+        else:  # what comes of a further press comes after what came of the release
+            client.send(PushToTalk(pressed=True, at=time.monotonic_ns()), timeout_s=PATIENCE_S)
+            dropped = client.wait_for(SpeechDropped, PATIENCE_S)
+            assert dropped is not None
+            assert dropped.why == "muted"
+        os.close(switch)
         process.terminate()
         assert ended(process)[0] == 0
 

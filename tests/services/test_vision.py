@@ -21,6 +21,7 @@ from assistant.messages import (
     SpeechEnded,
     Turn,
     Unseen,
+    Voice,
 )
 from tests import processes
 from tests.processes import ended, started
@@ -48,7 +49,7 @@ class Scene:
 
     def await_subscribers(self) -> None:
         assert self.client.wait_for(Heartbeat, PATIENCE_S) is not None  # what it says is heard from now on
-        pairs = (self.camera, Frame), (self.dialogue, Look), (self.microphone, SpeechEnded)
+        pairs = (self.camera, Frame), (self.dialogue, Look), (self.microphone, SpeechEnded), (self.microphone, Voice)
         self.until(lambda: all(bus.receive(0.01) is None and bus.wanted(kind) for bus, kind in pairs))
         self.camera.publish(CameraState(camera="upload", state="live"))
 
@@ -170,6 +171,32 @@ def test_what_is_in_hand_serves_speech_that_begins_later(scene: Scene) -> None:
     assert isinstance(again, Embedding)
     assert (again.form, again.ahead) == ("unchanged", True)
     assert len(scene.encoded()) == 1
+
+
+def test_at_the_first_sound_another_scene_is_encoded_and_serves_the_speech(scene: Scene) -> None:
+    def voice() -> None:
+        scene.microphone.publish(Voice(stream="s", at=time.monotonic_ns()))
+
+    scene.dialogue.publish(Heartbeat(state="ready", figures={"spare_npu": 0.0}))
+    scene.look(turn(), ahead=True)
+    scene.answer(100)
+    scene.look(turn())
+    scene.answer(100)
+
+    def begun() -> bool:
+        voice()
+        scene.show(180)
+        scene.camera.receive(0.02)
+        return len(scene.encoded()) > 1
+
+    scene.until(begun)
+    assert scene.encoded()[1:] == ["USER_SPEAKS 178"]
+    speaks = turn()
+    scene.look(speaks, ahead=True)
+    seen = scene.answer(180)
+    assert isinstance(seen, Embedding)
+    assert (seen.turn, seen.ahead, seen.form, len(scene.encoded())) == (speaks, True, "rows", 2)
+    assert seen.engine_ms > 0  # it is told with the turn that it was made for
 
 
 def test_a_scene_that_changes_while_nobody_speaks_is_encoded_out_of_what_was_saved(

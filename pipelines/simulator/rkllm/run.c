@@ -126,8 +126,9 @@ static int reuse(Sim *sim, const Given *given, const Cells *turn) {
     return common;
 }
 
-static bool prefill(Sim *sim, Cells *turn, int from, Spent *spent) {
-    double began = now_ms(), per_token = setting("RKLLM_SIM_PREFILL_MS", 0);
+/* ``began``: the run. What a checksum of rows takes here is part of the prompt's time: no board has to make one. */
+static bool prefill(Sim *sim, Cells *turn, int from, double began, Spent *spent) {
+    double per_token = setting("RKLLM_SIM_PREFILL_MS", 0);
     bool deaf = fault("deaf-prefill"), stop = false;
     for (int i = from; i < turn->count && !stop; i++) {
         stop = busy_until(sim, began + (i - from + 1) * per_token, deaf); /* no sleep's excess adds up */
@@ -211,7 +212,7 @@ static void leak(void) {
         memset(lost, 1, LEAK_BYTES);
 }
 
-static int compute(Sim *sim, const Given *given, Cells *turn, int system_cells) {
+static int compute(Sim *sim, const Given *given, Cells *turn, int system_cells, double began) {
     Spent spent = {0};
     if (given->keep_history && fault("stale-picture"))
         make_stale(sim, turn);
@@ -226,7 +227,7 @@ static int compute(Sim *sim, const Given *given, Cells *turn, int system_cells) 
     }
     sim->turn.length = 0;
     cells_show(turn, &sim->turn);
-    bool stopped = prefill(sim, turn, common, &spent);
+    bool stopped = prefill(sim, turn, common, began, &spent);
     if (given->save_cache && !stopped && !cells_save(&sim->kv, given->save_cache))
         log_error("cannot write the prompt cache %s", given->save_cache);
     if (!stopped)
@@ -254,8 +255,9 @@ int sim_run(Sim *sim, const Given *given) {
     if (fault("leak") && given->type == MULTIMODAL && !given->keep_history)
         leak();
     Cells turn = {0};
+    double began = now_ms();
     int system_cells = render(sim, given, &turn);
-    int code = compute(sim, given, &turn, system_cells);
+    int code = compute(sim, given, &turn, system_cells, began);
     cells_cut(&turn, 0, turn.count);
     free(turn.at);
     if (npu)

@@ -1,5 +1,5 @@
 """Smart Turn: the picture of sound that it is shown, against another library's; what is told of files that are none of
-its; and, where `make models` has fetched them, the real weights."""
+its; and, where `make models-for-tests` has fetched them, the real weights."""
 
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.fetch_wheels import FETCHED
 from pipelines import endofturn
 from pipelines.audio import wav
 from pipelines.endofturn import smart_turn
 from pipelines.engine import EngineError
+from tests.conftest import need
 
 ROOT = Path(__file__).parents[3]
 SPEECH = ROOT / "tests" / "speech"
-WEIGHTS = ROOT / "models" / "fetched" / "smart-turn-v3.2-cpu.onnx"
+WEIGHTS = FETCHED / "smart-turn-v3.2-cpu.onnx"
 
 
 def spoken(name: str, part: float = 1.0) -> NDArray[np.int16]:
@@ -155,7 +157,7 @@ REAL = {
 
 def test_the_real_weights_say_what_they_say_elsewhere() -> None:
     if not WEIGHTS.is_file():
-        pytest.skip(f"needs {WEIGHTS.relative_to(ROOT)}")
+        need(WEIGHTS.name)
     detector = endofturn.load("smart_turn", {"model": str(WEIGHTS)})
     assert detector is not None
     found = {key: detector.complete(spoken(*key)) for key in REAL}
