@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from assistant import paths
-from assistant.gateway import about, daemon, errors, events, health, openapi, page, patience, tls
+from assistant.gateway import about, audio, daemon, errors, events, health, ollama, openai, openapi, page, patience, tls
 from assistant.gateway.errors import Refusal
 from assistant.gateway.guard import Guard, refuse
 from assistant.gateway.keys import Keys, read
@@ -31,7 +31,14 @@ from assistant.service import RESOLVED, Service
 log = logging.getLogger(__name__)
 
 # Each area's table; the document of the API lists them in this order.
-TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES, about.ROUTES, health.ROUTES)
+TABLES: tuple[Sequence[Route], ...] = (
+    daemon.ROUTES,
+    about.ROUTES,
+    health.ROUTES,
+    openai.ROUTES,
+    audio.ROUTES,
+    ollama.ROUTES,
+)
 
 
 async def document(request: Request, gate: Gate) -> dict[str, Any]:
