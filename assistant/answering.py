@@ -43,6 +43,7 @@ class Answering:
         """``held``: the question is only guessed, see ``confirm``."""
         self.turn, self.question, self.language = turn, question, language
         self.reply = Reply(first_clause)
+        self.voice = ""  # the language that it is spoken in; "": each sentence's own
         self.epilogue = ""  # words of the daemon's own, to be said after the model's
         self.look_until = 0  # deadline for the picture, ns; 0 when none is awaited
         self.looked = turn  # whom the picture was asked for
@@ -217,7 +218,7 @@ class Answering:
                 index=piece.index,
                 text=piece.text,
                 end=piece.end,
-                language=piece.language,
+                language=self.voice or piece.language,
                 engine_ms=self._engine_ms,
             )
             self.tell(sentence)

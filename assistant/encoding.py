@@ -83,6 +83,11 @@ class Encoding:
         self._jobs.put(None)
         self._thread.join(LAST_S)
 
+    def shown(self, job: Job) -> NDArray[np.uint8]:
+        """The part of the frame that is wanted, RGB."""
+        left, top, right, bottom = closer.window(job.look.region, job.frame.width, job.frame.height, self._share)
+        return np.ascontiguousarray(job.picture[top:bottom, left:right])
+
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
@@ -94,8 +99,7 @@ class Encoding:
             self._wake()
 
     def _encoded(self, job: Job) -> tuple[Embedding, bytes]:
-        left, top, right, bottom = closer.window(job.look.region, job.frame.width, job.frame.height, self._share)
-        picture = np.ascontiguousarray(job.picture[top:bottom, left:right])
+        picture = self.shown(job)
         began = time.perf_counter()
         encoding = self._encoder.encode(picture, job.rank)
         took_ms, at, cost = (time.perf_counter() - began) * 1000, time.monotonic_ns(), encoding.npu

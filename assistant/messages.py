@@ -224,6 +224,14 @@ class Unseen(Message, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Thumbnail(Message, frozen=True, kw_only=True):
+    """What was encoded, small, for people to look at. Payload: JPEG, longest side 640 at most."""
+
+    identity: str  # of the Embedding
+    camera: str
+    captured_at: int
+
+
 # --- dialogue -----------------------------------------------------------------------------------------------------
 
 
@@ -519,6 +527,14 @@ class Mute(Message, frozen=True, kw_only=True):
     muted: bool
 
 
+class Say(Message, frozen=True, kw_only=True):
+    """Words that a program wants said aloud: a turn of its own, without a question and without the model."""
+
+    turn: Turn
+    text: str
+    language: str = ""  # ISO 639-1, "": as each sentence is
+
+
 class Prefer(Message, frozen=True, kw_only=True):
     """How questions are to be answered from now on, until the daemon's end; None: as they are. Confirmed by a
     DialogueState."""
@@ -575,6 +591,7 @@ TOPICS: dict[type[Message], Topic] = {
     Look: Topic(publishers=("dialogue",), resend=True, key="camera"),
     Embedding: Topic(publishers=("vision",)),
     Unseen: Topic(publishers=("vision",)),
+    Thumbnail: Topic(publishers=("vision",)),
     TurnStarted: Topic(publishers=("dialogue",)),
     PictureBound: Topic(publishers=("dialogue",)),
     Thinking: Topic(publishers=("dialogue",)),
@@ -600,6 +617,7 @@ TOPICS: dict[type[Message], Topic] = {
     PushToTalk: Topic(publishers=("microphone",), inboxes=("microphone",)),  # published: of a button of its own
     Interrupt: Topic(publishers=("microphone", "dialogue"), inboxes=("speaker", "dialogue")),
     Clear: Topic(inboxes=("dialogue",)),
+    Say: Topic(inboxes=("dialogue",)),
     Prefer: Topic(inboxes=("dialogue",)),
     Mute: Topic(publishers=("dialogue",), inboxes=("microphone", "camera", "speaker")),
     Volume: Topic(publishers=("dialogue",), inboxes=("speaker",)),

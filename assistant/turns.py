@@ -16,7 +16,7 @@ from assistant.journal import of
 from assistant.lane import Lane
 from assistant.manner import Manner
 from assistant.memory import Memory
-from assistant.messages import LIVE, Cleared, Embedding, Guess, Heard, Reason, Turn, TurnStarted
+from assistant.messages import LIVE, Cleared, Embedding, Guess, Heard, Reason, Say, Turn, TurnStarted
 from assistant.service import Service
 from assistant.sounding import Sounding
 from assistant.thinking import Thinker
@@ -72,6 +72,15 @@ class Turns:
         self.stop("interrupted")  # a newer question replaces the one that is being answered
         self._started(turn, text, last_sample_at, spoken)
         self._answer(turn, text, spoken_language, camera=camera)
+
+    def say(self, words: Say) -> None:
+        """Nobody has asked: a program wants this said."""
+        self.stop("interrupted")
+        self._started(words.turn, "", words.turn.start, spoken=False)
+        said = Answering(self._service.publish, words.turn, "", words.language, self._manner.settings.first_clause)
+        said.voice = words.language
+        self.current = said
+        self._say_instead(said, words.text, "command")
 
     def guess(self, guess: Guess) -> None:
         """Answer what may be the question, and tell nobody."""

@@ -12,6 +12,7 @@ from assistant.messages import (
     LIVE,
     CameraState,
     Cleared,
+    DialogueState,
     Heard,
     Heartbeat,
     Message,
@@ -66,6 +67,20 @@ class SpeakerNow(msgspec.Struct, frozen=True):
     muted: bool = False
 
 
+class DialogueNow(msgspec.Struct, frozen=True):
+    """How questions are answered. Empty while dialogue has not told."""
+
+    persona: str = ""
+    language: str = ""
+    picture: str = ""
+    model: str = ""  # "": there is none
+    wants: str = "text"
+    context: int = 0  # tokens
+    used: int = 0  # of them, by the spoken conversation
+    slots: int = 1
+    tools: bool = False
+
+
 class TurnNow(msgspec.Struct, frozen=True):
     """The spoken turn in progress, or the last one."""
 
@@ -82,6 +97,7 @@ class State(msgspec.Struct, frozen=True):
     microphone: MicrophoneNow
     camera: dict[str, CameraNow]
     speaker: SpeakerNow
+    dialogue: DialogueNow
     phase: Phase
     turn: TurnNow | None
     version: str
@@ -102,6 +118,7 @@ class Snapshot:
         self._microphone = MicrophoneNow()
         self._cameras: dict[str, CameraNow] = {}
         self._speaker = SpeakerNow()
+        self._dialogue = DialogueNow()
         self._phase: Phase = "idle"
         self._turn: TurnNow | None = None
         self._of: Turn | None = None  # the turn that the phase is of
@@ -116,6 +133,8 @@ class Snapshot:
                 self._cameras[camera] = CameraNow(state, detail, called)
             case SpeakerState(volume=volume, muted=muted):
                 self._speaker = SpeakerNow(volume, muted)
+            case DialogueState():
+                self._dialogue = DialogueNow(**msgspec.structs.asdict(message))
             case Cleared(conversation=name) if name == LIVE:
                 self._turn = None
             case WakeWord():
@@ -175,6 +194,7 @@ class Snapshot:
             microphone=self._microphone,
             camera=dict(self._cameras),
             speaker=self._speaker,
+            dialogue=self._dialogue,
             phase="starting" if starting else self._phase,
             turn=self._turn,
             version=self._version,

@@ -5,6 +5,7 @@ loop, from one message to the next: what a snapshot shows and the messages that 
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -15,7 +16,6 @@ from assistant.core.snapshot import Snapshot, State
 from assistant.messages import (
     TOPICS,
     AudioOut,
-    Embedding,
     Frame,
     Heartbeat,
     Look,
@@ -26,7 +26,7 @@ from assistant.service import Service
 from assistant.wire import BusError, Received
 
 # Subscribed only while somebody follows them: they are large, or nobody's business here.
-ON_DEMAND: frozenset[type[Message]] = frozenset({Frame, Embedding, Look, AudioOut, Playback})
+ON_DEMAND: frozenset[type[Message]] = frozenset({Frame, Look, AudioOut, Playback})
 SEND_S = 5.0  # for a service to take a message
 RETRY_S = 0.01  # a service that does not take it yet is tried again after this
 IDLE_S = 0.25
@@ -59,8 +59,11 @@ class Letter(NamedTuple):
 class Inbox:
     """What one reader follows, in the server's loop. ``async for``, or ``get`` with a time limit."""
 
-    def __init__(self, link: "Link", kinds: Collection[type[Message]], where: Predicate, limit: int) -> None:
+    def __init__(
+        self, link: "Link", kinds: Collection[type[Message]], where: Predicate, limit: int, newest: bool
+    ) -> None:
         self._link, self.kinds, self._where, self._limit = link, frozenset(kinds), where, limit
+        self._newest = newest
         self._waiting: deque[Received] = deque()
         self._overrun = False
         self._news: asyncio.Future[None] | None = None
@@ -69,6 +72,8 @@ class Inbox:
         """Put it there, unless the reader does not want it, or is too slow (it is told when it reads on)."""
         if self._overrun or not self._where(received):
             return
+        if self._newest and len(self._waiting) >= self._limit:
+            self._waiting.popleft()
         if len(self._waiting) >= self._limit:
             self._overrun = True
             self._link.overruns += 1
@@ -135,6 +140,7 @@ class Link:
         self.overruns = 0  # readers that were too slow
         self._watchers: list[Callable[[Received], None]] = []
         self._outbox: deque[Letter] = deque()
+        self._posted: set[asyncio.Task[None]] = set()
         self._wanted: deque[tuple[type[Message], bool]] = deque()  # to be subscribed, or no longer
         self._newest: dict[tuple[type[Message], Any], Received] = {}
         self._snapshot = Snapshot(services, version)
@@ -230,10 +236,24 @@ class Link:
         self._service.wake()
         await asyncio.gather(*(letter.sent for letter in letters))
 
-    def follow(self, *kinds: type[Message], where: Predicate = lambda _: True, limit: int = 1000) -> Inbox:
+    def post(self, message: Message, to: Sequence[str] = ()) -> None:
+        """Send, and do not wait for it: that it cannot be delivered is of no interest to whoever has gone away."""
+
+        async def quietly() -> None:
+            with contextlib.suppress(Unreachable):
+                await self.send(message, to=to)
+
+        task = asyncio.ensure_future(quietly())
+        self._posted.add(task)
+        task.add_done_callback(self._posted.discard)
+
+    def follow(
+        self, *kinds: type[Message], where: Predicate = lambda _: True, limit: int = 1000, newest: bool = False
+    ) -> Inbox:
         """What is published of these types, while inside ``with``; of those ON_DEMAND only what comes once the
-        publisher knows of it. A reader that lets more than ``limit`` wait gets an Overrun."""
-        return Inbox(self, kinds, where, limit)
+        publisher knows of it. A reader that lets more than ``limit`` wait gets an Overrun; with ``newest`` the oldest
+        of them are dropped instead."""
+        return Inbox(self, kinds, where, limit, newest)
 
     def add(self, inbox: Inbox) -> None:
         for kind in inbox.kinds:

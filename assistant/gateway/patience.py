@@ -71,10 +71,15 @@ class Intake:
     async def __call__(self) -> Message:
         if self._whole:  # what follows is that the client goes away
             return await self._receive()
+        # Not wait_for, which before Python 3.12 swallows that it is cancelled at the moment when something comes.
+        coming = asyncio.ensure_future(self._receive())
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, self._deadline - self._loop.time()))
-        except asyncio.TimeoutError:
-            raise too_slow(self._limits) from None
+            done, _ = await asyncio.wait({coming}, timeout=max(0.0, self._deadline - self._loop.time()))
+        finally:
+            coming.cancel()
+        if not done:
+            raise too_slow(self._limits)
+        message = coming.result()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
             raise too_large(self._limits)

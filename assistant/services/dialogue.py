@@ -42,6 +42,7 @@ from assistant.messages import (
     Heartbeat,
     Interrupt,
     Prefer,
+    Say,
     SpeakerIdle,
     SpeakerState,
     SpeechDropped,
@@ -195,11 +196,15 @@ class Dialogue:
                 turns.silent(turn)
             case Interrupt(conversation=name, before=before):
                 self._completions.interrupt(name, before)
+                left = (ask for ask in self._waiting if ask.turn.conversation != name or ask.turn.start >= before)
+                self._waiting = deque(left)
                 current = turns.current
                 if current and current.turn.conversation == name and current.turn.start < before:
                     turns.stop("interrupted")
             case Clear(conversation=name):
                 turns.clear(name, "asked")
+            case Say() as words:
+                turns.say(words)
             case Prefer() as wishes:
                 self._manner.prefer(wishes)
                 self.say_state()

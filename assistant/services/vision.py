@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from assistant import config
+from assistant import config, thumbs
 from assistant.album import Album, unchanged
 from assistant.config import Engine
 from assistant.core import closer, frames
@@ -256,7 +256,7 @@ class Eyes:
     def take_encoded(self) -> None:
         """Raises TimeoutError for an encoder that hangs."""
         done = self._encoding.take() if self._encoding is not None else None
-        if done is None:
+        if self._encoding is None or done is None:
             return
         job, now = done.job, self._service.clock()
         if done.error is not None:
@@ -278,6 +278,7 @@ class Eyes:
                 self._gaze.begun(ms, now)
             case "idle":
                 self._gaze.refreshed(ms, now)
+        thumbs.show(self._service, done.message, self._encoding.shown(job))  # at last: nobody waits for it
 
     def _seen_ahead(self, done: Encoded) -> None:
         """Told while it still shows the scene, and the question has not come, whose look is answered with it."""
