@@ -5,6 +5,7 @@ import contextlib
 import re
 import secrets
 import time
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 import msgspec
@@ -16,6 +17,8 @@ from assistant.gateway.errors import Refusal
 from assistant.gateway.hub import Line, encoded
 from assistant.gateway.link import Closed, Overrun, Unreachable
 from assistant.gateway.routes import Gate, SocketRoute
+from assistant.gateway.socketcommands import COMMANDS, TALK
+from assistant.gateway.talking import Talking
 from assistant.turnlog import Entry
 
 RECORDS = 30  # turns of the snapshot
@@ -45,6 +48,7 @@ class Listener:
     def __init__(self, socket: WebSocket, gate: Gate, line: Line) -> None:
         self._socket, self._gate, self._line = socket, gate, line
         self._commands: set[asyncio.Task[None]] = set()
+        self._talking = Talking(gate, line, lambda work: self._begin(self._told("talk_end", work)))
         self._rates = Rates(COMMANDS_PER_S, COMMANDS_BURST), Rates(SOUND_PER_S, SOUND_BURST)
 
     async def run(self) -> None:
@@ -60,6 +64,7 @@ class Listener:
                 task.cancel()
             ended = await asyncio.gather(telling, hearing, *self._commands, return_exceptions=True)
         code, why = next((end for end in map(_close, ended) if end is not None), (1000, ""))
+        gate.link.overruns += code == TRY_LATER
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await self._socket.close(code, why)
 
@@ -109,26 +114,45 @@ class Listener:
             body = socketcommands.body(name, fields)
             if len(self._commands) >= socketcommands.MOST:
                 raise Refusal(429, "too_many", f"{len(self._commands)} commands of yours are under way already.")
+            if name in TALK:
+                self._talk(name, body)
+                return
         except Refusal as refusal:
             self._refuse(refusal, name)
             return
-        self._begin(self._run(name, body))
+        if name == "stop":
+            self._talking.stop()
+        self._begin(self._told(name, COMMANDS[name].run(self._gate, self._line.conversation, body)))
 
-    def _begin(self, work: Any) -> None:
+    def _talk(self, name: str, body: Any) -> None:
+        """Raises Refusal."""
+        if name == "talk_begin":
+            self._talking.begin(body)
+        elif name == "talk_end":
+            self._talking.end()
+        else:
+            self._talking.cancel()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(work)
         self._commands.add(task)
         task.add_done_callback(self._commands.discard)
+        return task
 
-    async def _run(self, name: str, body: Any) -> None:
+    async def _told(self, name: str, work: Awaitable[None]) -> None:
+        """Do what a command asks for; say so where it cannot be."""
         try:
-            await socketcommands.COMMANDS[name].run(self._gate, self._line.conversation, body)
+            await work
         except Refusal as refusal:
             self._refuse(refusal, name)
         except (Unreachable, Overrun, Closed) as error:
             self._refuse(Refusal(503, "unreachable", f"{error}."), name)
 
     def _sound(self, pcm: bytes) -> None:
-        self._refuse(Refusal(400, "no_talk", "Sound comes between talk_begin and talk_end."), "talk_begin")
+        try:
+            self._talking.hear(pcm)
+        except Refusal as refusal:
+            self._refuse(refusal, "talk_begin")
 
     def _refuse(self, refusal: Refusal, command: str) -> None:
         data = {"message": refusal.message, "mend": refusal.mend, "code": refusal.code, "command": command}

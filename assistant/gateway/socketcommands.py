@@ -9,6 +9,7 @@ from assistant.gateway import asking, commanding
 from assistant.gateway.commanding import MuteBody, Name, PreferBody, Strict, Text, VolumeBody
 from assistant.gateway.errors import Refusal
 from assistant.gateway.routes import Gate
+from assistant.gateway.talking import Begin
 from assistant.messages import LIVE
 
 MOST = 16  # commands of one client that are under way
@@ -79,6 +80,7 @@ COMMANDS: Mapping[str, Command] = {
     "volume": Command(VolumeBody, _volume),
     "prefer": Command(PreferBody, _prefer),
 }
+TALK: Mapping[str, type[Any]] = {"talk_begin": Begin, "talk_end": Nothing, "talk_cancel": Nothing}
 # As linux-voice-assistant's peripherals say it: docs/peripheral_api.md of OHF-Voice/linux-voice-assistant.
 ALIASES: Mapping[str, tuple[str, dict[str, Any]]] = {
     "stop_pipeline": ("stop", {}),
@@ -112,10 +114,11 @@ def understood(text: str) -> tuple[str, dict[str, Any]]:
 
 def body(name: str, fields: dict[str, Any]) -> Any:
     """What a command takes. Raises Refusal."""
-    if name not in COMMANDS:
-        there = ", ".join([*COMMANDS, "talk_begin", "talk_end", "talk_cancel"])
+    kind = TALK.get(name) or (COMMANDS[name].body if name in COMMANDS else None)
+    if kind is None:
+        there = ", ".join([*COMMANDS, *TALK])
         raise Refusal(400, "unknown_command", f"There is no command {name[:40]!r}; there are: {there}.")
     try:
-        return msgspec.convert(fields, COMMANDS[name].body)
+        return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         raise Refusal(400, "invalid_field", f"{name} does not take that: {error}.") from error

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from assistant.client import Client, private
 from assistant.messages import LIVE, Ask, Heartbeat, Turn
-from tests.processes import PATIENCE_S
+from pipelines.audio import wav
+from pipelines.audio.resample import convert
+from tests.processes import PATIENCE_S, ROOT
 
 Said = dict[str, Any]
 
@@ -181,6 +184,69 @@ def test_clear_and_stop_are_heeded(house: House) -> None:
             "live",
             ear.snapshot["data"]["conversation"],
         }
+
+
+def said_through_a_browser(ear: Ear, name: str, rate: int) -> None:
+    """As the console does it: blocks of the browser's rate."""
+    sound = wav.read(ROOT / "config" / "demo" / "speech" / f"{name}.wav")
+    pcm = convert(sound.pcm, sound.rate, rate).tobytes()
+    ear.tell("talk_begin", rate=rate)
+    for at in range(0, len(pcm), 4096):
+        ear.socket.send(pcm[at : at + 4096])
+
+
+@pytest.mark.parametrize("rate", [48_000, 16_000])
+def test_a_question_through_a_browser_is_answered_aloud_to_it_alone(house: House, rate: int) -> None:
+    with house.listening() as ear, house.listening() as other:
+        said_through_a_browser(ear, "what-color-is-the-ball", rate)
+        ear.tell("talk_end")
+        assert ear.until("stt_text")["text"] == "what color is the ball"
+        assert ear.until("turn_started")["mine"]
+        assert ear.until("tts_speaking")["text"] == "The ball is red."
+        blocks: list[Said] = []
+        sound = b""
+        while not blocks or not blocks[-1]["last"]:
+            blocks.append(ear.until("audio"))
+            got = ear.next()
+            assert got["event"] == ""  # binary: the one that belongs to it
+            sound += got["data"]
+        assert [block["index"] for block in blocks] == list(range(len(blocks)))
+        assert blocks[0]["rate"] >= 8000
+        assert np.abs(np.frombuffer(sound, np.int16)).max() > 1000
+        other.tell("dance")
+        other.until("error")
+        assert not {"audio", "stt_text", "token"} & set(other.names)
+
+
+def test_what_is_taken_back_or_stopped_is_not_answered(house: House) -> None:
+    with house.listening() as ear:
+        said_through_a_browser(ear, "what-color-is-the-ball", 16_000)
+        ear.tell("talk_cancel")
+        ear.tell("talk_end")
+        assert ear.until("error")["code"] == "no_talk"
+        said_through_a_browser(ear, "what-do-you-see", 16_000)
+        ear.tell("talk_end")
+        ear.until("audio")
+        ear.tell("stop")
+        ear.tell("dance")
+        ear.until("error", lambda data: data["command"] == "dance")
+        before = len(ear.heard)
+        ear.tell("ask", text="hello")
+        ear.until("reply")
+        assert "audio" not in [told["event"] for told in ear.heard[before:]]
+
+
+def test_noise_and_sound_without_a_beginning_open_no_turn(house: House) -> None:
+    with house.listening() as ear:
+        ear.socket.send(b"\0\0" * 100)
+        assert ear.until("error")["code"] == "no_talk"
+        for rate in (0, -1, 1_000_000, "fast"):
+            ear.tell("talk_begin", rate=rate)
+            assert ear.until("error")["code"] == "invalid_field"
+        ear.tell("talk_begin", rate=16_000)
+        ear.socket.send(bytes(32_001))  # half a sample too many
+        ear.tell("talk_end")
+        assert ear.until("dropped")["why"] == "no words were understood"
 
 
 @pytest.mark.parametrize(
