@@ -173,7 +173,7 @@ def test_the_published_networks_hear_their_phrase_and_where_it_ends() -> None:
 
 def test_an_hour_begins_without_a_phrase() -> None:
     """What comes before the first sound is silence; where it was nothing at all, each start woke "alexa"."""
-    subject, scene = published("hey jarvis", "hey mycroft", "alexa"), _wake_scene.Scene(3)
+    subject, scene = published("hey jarvis", "alexa"), _wake_scene.Scene(3)
     for _ in range(3):
         subject.reset()
         assert hear(subject, scene.noisy([np.zeros(32_000)], None, 0)) == []
