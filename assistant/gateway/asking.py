@@ -71,8 +71,9 @@ def check_camera(gate: Gate, name: str) -> None:
         raise Refusal(404, "unknown_camera", f"There is no camera {name[:80]!r}; there are: {there}.", "camera")
 
 
-async def asked(gate: Gate, conversation: str, text: str, camera: str = "") -> AsyncIterator[Received]:
+async def asked(gate: Gate, conversation: str, text: str, camera: str = "", start: int = 0) -> AsyncIterator[Received]:
     """Ask; what dialogue tells of the turn, up to its ReplyEnded. Left early, the answer is broken off.
+    ``start``: when what claimed the turn began, ns; 0: now.
 
     Raises Refusal: 404 (the camera), 429 (too many wait), 503 (dialogue died over it), 504 (nothing comes);
     Unreachable.
@@ -87,7 +88,7 @@ async def asked(gate: Gate, conversation: str, text: str, camera: str = "") -> A
             mend="Ask again later, or raise gateway.limits.queue.",
             headers={"Retry-After": TRY_S},
         )
-    turn = Turn(conversation, gate.clock())
+    turn = Turn(conversation, start or gate.clock())
     pid = gate.link.state.services["dialogue"].figures.get("pid", 0.0)
     done = False
     gate.asking[conversation] += 1

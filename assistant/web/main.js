@@ -23,6 +23,7 @@ const machine = new Machine(store);
 const manner = new Manner(store, link, voice);
 const conversation = new Conversation(store, { enlarge, show: (turn) => (trace.show(turn), view("machine"), byId("trace").focus()) });
 const announced = byId("announced");
+let finished = 0; // when the last spoken question ended
 let silenced = null; // the turn whose sound is no longer wanted
 let lost = { at: 0, timer: 0, was: false };
 
@@ -102,8 +103,14 @@ const REACTIONS = {
 };
 
 function hear(data, bytes) {
-  if (data.turn && silenced === keyOf(data.turn)) return;
-  voice.play(bytes, data.rate);
+  const key = data.turn ? keyOf(data.turn) : "";
+  if (key && silenced === key) return;
+  const at = voice.play(bytes, data.rate);
+  const turn = store.turns.get(key);
+  if (at === null || !turn || turn.sounded !== null || !finished) return;
+  turn.sounded = at - finished;
+  conversation.touch(turn);
+  trace.draw();
 }
 
 // --- drawing ---
@@ -243,7 +250,10 @@ addEventListener("keyup", (event) => {
 addEventListener("blur", () => talk.release());
 document.addEventListener("visibilitychange", () => document.hidden && talk.close());
 
-talk.addEventListener("state", () => draw());
+talk.addEventListener("state", ({ detail }) => {
+  if (detail.state === "sending") finished = performance.now();
+  draw();
+});
 talk.addEventListener("level", ({ detail }) => hold.style.setProperty("--level", Math.min(1, Math.sqrt(detail.peak)).toFixed(3)));
 talk.addEventListener("trouble", ({ detail }) => (detail.key === "mic.short" ? notice(t(detail.key)) : draw()));
 voice.addEventListener("state", ({ detail }) => {
@@ -301,7 +311,7 @@ for (const tab of document.querySelectorAll("[data-tab]")) tab.addEventListener(
 async function presets() {
   let questions = [];
   try {
-    questions = (await get(`/presets?language=${current()}`)).presets;
+    questions = (await get(`/presets?language=${current()}`)).questions;
   } catch {
     return; // the box for one's own question is there
   }

@@ -25,10 +25,10 @@ export class Voice extends EventTarget {
     if (this.#context.state === "suspended") this.#context.resume().then(() => this.#tell());
   }
 
-  /** ``pcm``: an ArrayBuffer of int16, mono. */
+  /** ``pcm``: an ArrayBuffer of int16, mono. Gives when it begins to sound, as performance.now() counts; null: never. */
   play(pcm, rate) {
     const samples = new Int16Array(pcm, 0, pcm.byteLength >> 1);
-    if (!this.#on || samples.length === 0) return;
+    if (!this.#on || samples.length === 0) return null;
     // A context of the sound's own rate joins blocks to the sample; one of another resamples each by itself, which is
     // to be heard where they meet. So a reply gets one of its rate, and a voice that changes within it does not.
     if (this.#context?.sampleRate !== rate && !this.playing) {
@@ -52,6 +52,7 @@ export class Voice extends EventTarget {
     };
     if (context.state === "suspended") context.resume().then(() => this.#tell());
     this.#tell();
+    return performance.now() + (this.#next - samples.length / rate - context.currentTime) * 1000;
   }
 
   /** Silence, now. */

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from assistant.bus import Bus
 from assistant.core import frames
@@ -29,6 +30,13 @@ from tests.processes import ended, started
 Join = Callable[..., Bus]
 PATIENCE_S = 20.0
 SIZE = 64, 48
+
+
+def picture(brightness: int) -> NDArray[np.uint8]:
+    """A plain one, with a corner that is not."""
+    made = np.full((SIZE[1], SIZE[0], 3), brightness, np.uint8)
+    made[:8, :8] = 255 - brightness
+    return made
 
 
 class Scene:
@@ -56,17 +64,16 @@ class Scene:
     def show(self, brightness: int) -> None:
         """A plain picture, again: a frame of its own."""
         self._number += 1
-        picture = np.full((SIZE[1], SIZE[0], 3), brightness, np.uint8)
-        picture[:8, :8] = 255 - brightness
+        shown = picture(brightness)
         frame = Frame(
             camera="main",
             seq=self._number,
             captured_at=time.monotonic_ns(),
             width=SIZE[0],
             height=SIZE[1],
-            signature=frames.signature(picture),
+            signature=frames.signature(shown),
         )
-        self.camera.publish(frame, picture)
+        self.camera.publish(frame, shown)
 
     def look(self, turn: Turn, **asked: Any) -> None:
         until = time.monotonic_ns() + 30_000_000_000
@@ -218,6 +225,66 @@ def test_a_scene_that_changes_while_nobody_speaks_is_encoded_out_of_what_was_sav
         seen = scene.answer(180)
         assert isinstance(seen, Embedding)
         assert (seen.form, len(scene.encoded())) == ("rows", 2)
+
+
+@contextmanager
+def at_work(runtime: Path, join: Join, tmp_path: Path) -> Iterator[tuple[Scene, Turn, Path]]:
+    """Somebody speaks, and a picture of 100 is being encoded for it until the file is there."""
+    goes_on = tmp_path / "goes on"
+    with looking(runtime, join, tmp_path, model={"goes_on": str(goes_on)}) as scene:
+        speaks = turn()
+        scene.look(speaks, ahead=True)
+
+        def begun() -> bool:
+            scene.show(100)
+            scene.camera.receive(0.02)
+            return bool(scene.encoded())
+
+        scene.until(begun)
+        try:
+            yield scene, speaks, goes_on
+        finally:
+            goes_on.touch()
+
+
+def test_while_a_picture_is_encoded_others_are_answered(runtime: Path, join: Join, tmp_path: Path) -> None:
+    with at_work(runtime, join, tmp_path) as (scene, _, _):
+        scene.show(100)
+        other = Turn("another", time.monotonic_ns())
+        scene.look(other, known="seen before", known_signature=frames.signature(picture(100)))
+        seen = scene.answer(100)
+        assert isinstance(seen, Embedding)
+        assert (seen.turn, seen.form, seen.identity) == (other, "unchanged", "seen before")
+
+
+def test_a_picture_of_a_scene_that_has_changed_meanwhile_is_not_told(runtime: Path, join: Join, tmp_path: Path) -> None:
+    with at_work(runtime, join, tmp_path) as (scene, speaks, goes_on):
+        other = Turn("another", time.monotonic_ns())
+        scene.look(other, known="x", known_signature=frames.signature(picture(200)))
+        assert scene.answer(200).turn == other  # it sees the new one
+        goes_on.touch()
+        seen = scene.answer(200)
+        assert isinstance(seen, Embedding)
+        assert (seen.turn, seen.ahead) == (speaks, True)
+        assert frames.same_scene(seen.signature, frames.signature(picture(200)))
+        assert [line.split()[1] for line in scene.encoded()] == ["101", "197"]
+
+
+def test_the_picture_of_a_question_that_has_come_meanwhile_is_sent_once(
+    runtime: Path, join: Join, tmp_path: Path
+) -> None:
+    with at_work(runtime, join, tmp_path) as (scene, speaks, goes_on):
+        scene.look(turn(1, speaks.start))
+        other = Turn("another", time.monotonic_ns())
+        scene.look(other, known="x", known_signature=frames.signature(picture(100)))
+        scene.answer(100)  # it has both
+        goes_on.touch()
+        seen = scene.answer(100)
+        assert isinstance(seen, Embedding)
+        assert (seen.turn.revision, seen.ahead, seen.form) == (1, False, "rows")
+        scene.look(other, known="x", known_signature=frames.signature(picture(100)))
+        assert scene.answer(100).turn == other  # nothing came between
+        assert len(scene.encoded()) == 1
 
 
 def test_a_question_while_the_model_loads_is_told_so(runtime: Path, join: Join, tmp_path: Path) -> None:
