@@ -51,8 +51,8 @@ class Ends:
             reach = self._fed - first + self._latest
             back = pause(self._recent, reach)
             if back is not None or self._fed - first >= WAIT:
-                end = self._fed - (reach if back is None else back)
-                found.append(Detection(phrase, min(1.0, score), max(0, end)))
+                end = max(0, self._fed - (reach if back is None else back))
+                found.append(Detection(phrase, min(1.0, score), end, self._fed if back is None else end))
                 del self._waiting[phrase]
         return found
 
