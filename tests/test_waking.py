@@ -25,8 +25,8 @@ ATTENTION = Settings(listen_s=3, follow_up_s=2, follow_up_question_s=4)
 
 
 class Spotter:
-    """Tells of "hey" so many ms after its end, and once more 100 ms later, as another phrase that overlaps with it. With
-    ``early_ms`` it does not know the end, and tells one that is so much too early."""
+    """Tells of "hey" so many ms after its end, and once more 100 ms later, as another phrase that overlaps with it.
+    With ``early_ms`` it does not know the end, and tells one that is so much too early."""
 
     phrases: tuple[str, ...] = ("hey you", "you there")
 
