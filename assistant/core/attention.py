@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     follow_up_s: _Seconds = 6.0  # after a reply: what begins within this needs no wake word; 0: all need one
     follow_up_question_s: _Seconds = 12.0  # the same, when the reply ended with a question
     answer_s: _Seconds = 120.0  # a turn of which nothing more is heard no longer keeps the stream open after this
-    overlap_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1000  # wake words nearer than this are one
+    overlap_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 700  # wake words nearer than this are one
 
 
 class Attention:
