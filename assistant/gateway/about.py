@@ -40,7 +40,7 @@ class Health(msgspec.Struct, frozen=True):
 
 class Presets(msgspec.Struct, frozen=True):
     language: str
-    presets: tuple[str, ...]
+    questions: tuple[str, ...]
 
 
 def language(request: Request, gate: Gate) -> Language:

@@ -7,9 +7,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from assistant.core import access, events
+from assistant.core import access
 from assistant.core.snapshot import State
-from assistant.gateway import asking, commanding, pictures
+from assistant.gateway import asking, commanding, pictures, records
 from assistant.gateway.asking import Answered, AskBody
 from assistant.gateway.commanding import (
     Confirmed,
@@ -24,9 +24,7 @@ from assistant.gateway.commanding import (
     VolumeBody,
 )
 from assistant.gateway.errors import Refusal
-from assistant.gateway.records import at_wall
 from assistant.gateway.routes import Gate, Route, number, read, unless_gone
-from assistant.turnlog import Entry
 
 MOST_TURNS = 200
 
@@ -100,7 +98,7 @@ async def stream(request: Request, gate: Gate) -> Response:
 
 async def turns(request: Request, gate: Gate) -> Turns:
     limit = int(number(request, "limit", 20, 1, MOST_TURNS))
-    return Turns([_told(entry) for entry in gate.records.last(limit)])
+    return Turns([records.told(entry) for entry in gate.records.last(limit)])
 
 
 async def turn(request: Request, gate: Gate) -> dict[str, Any]:
@@ -108,7 +106,7 @@ async def turn(request: Request, gate: Gate) -> dict[str, Any]:
     entry = gate.records.find(int(start)) if start.isascii() and start.isdecimal() and len(start) < 20 else None
     if entry is None:
         raise Refusal(404, "no_turn", f"There is no turn {start[:40]!r} any more.", mend="See GET /api/v1/turns.")
-    return _told(entry)
+    return records.told(entry)
 
 
 async def sign_in(request: Request, gate: Gate) -> Response:
@@ -134,10 +132,6 @@ def _known(body: OfConversation) -> str:
     return asking.conversation_of(body.conversation)
 
 
-def _told(entry: Entry) -> dict[str, Any]:
-    return {**events.record(entry.record), "over_at_wall": at_wall(entry), "boot": entry.boot}
-
-
 async def _first(parts: AsyncIterator[bytes]) -> bytes:
     """What is refused before the first of them still has a status of its own."""
     async for part in parts:
@@ -151,13 +145,20 @@ async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
         yield part
 
 
-def _post(path: str, handler: Any, summary: str, body: type, answer: Any) -> Route:
-    return Route("POST", f"/api/v1/{path}", handler, summary, body, answer, tags=("commands",))
+def _post(path: str, handler: Any, summary: str, body: type, answer: Any, *also: str) -> Route:
+    return Route("POST", f"/api/v1/{path}", handler, summary, body, answer, tags=("commands",), also=also)
 
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/v1/state", state, "How everything is now", answer=State, tags=("daemon",)),
-    _post("ask", ask, "Ask, and read the answer; with stream as server-sent events", AskBody, Answered),
+    _post(
+        "ask",
+        ask,
+        "Ask, and read the answer; with stream as server-sent events",
+        AskBody,
+        Answered,
+        "text/event-stream",
+    ),
     _post("say", say, "Say this at the device's speaker", SayBody, Said),
     _post("interrupt", interrupt, "End what is being answered or said", OfConversation, Interrupted),
     _post("clear", clear, "Forget a conversation", OfConversation, Confirmed),

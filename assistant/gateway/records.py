@@ -6,8 +6,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from assistant import turnlog
+from assistant.core import events
 from assistant.core.ledger import Ledger, TurnRecord
 from assistant.history import boot_id
 from assistant.messages import Cleared
@@ -40,8 +42,12 @@ class Records:
             self._forget(message.conversation)
         for record in done:
             self._keep(Entry(boot=self._boot, wall=self._wall(), record=turnlog.discreet(record)))
-            for told in self.over:
-                told(record)
+            for tell in self.over:
+                tell(record)
+
+    def told(self, record: TurnRecord) -> dict[str, Any]:
+        """A turn that is over now, as it is told to who listens."""
+        return {**events.record(record), "wall": _iso(self._wall())}
 
     def last(self, limit: int) -> Sequence[Entry]:
         """The newest turns, the newest last."""
@@ -64,6 +70,10 @@ class Records:
             del self._entries[key]
 
 
-def at_wall(entry: Entry) -> str:
-    """When a turn was over, in the time of the machine's zone."""
-    return datetime.datetime.fromtimestamp(entry.wall).astimezone().isoformat(timespec="milliseconds")
+def told(entry: Entry) -> dict[str, Any]:
+    """A turn as clients are told of it: its record, when it was over (wall time), and of which boot its times are."""
+    return {**events.record(entry.record), "wall": _iso(entry.wall), "boot": entry.boot}
+
+
+def _iso(wall: float) -> str:
+    return datetime.datetime.fromtimestamp(wall).astimezone().isoformat(timespec="milliseconds")

@@ -18,11 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from assistant import paths
-from assistant.gateway import about, audio, daemon, errors, health, ollama, openai, openapi, page, patience, tls
+from assistant.gateway import about, audio, daemon, errors, events, health, ollama, openai, openapi, page, patience, tls
 from assistant.gateway.errors import Refusal
 from assistant.gateway.guard import Guard, refuse
 from assistant.gateway.keys import Keys, read
-from assistant.gateway.link import Link, Overrun, Unreachable
+from assistant.gateway.link import Closed, Link, Overrun, Unreachable
 from assistant.gateway.monitor import ROUTE, Counted
 from assistant.gateway.routes import Gate, Route, SocketRoute, written
 from assistant.gateway.settings import Settings
@@ -46,7 +46,7 @@ async def document(request: Request, gate: Gate) -> dict[str, Any]:
 
 
 OWN = (Route("GET", "/api/v1/openapi.json", document, "This document", answer=dict, access="open", tags=("daemon",)),)
-SOCKETS: tuple[SocketRoute, ...] = ()
+SOCKETS: tuple[SocketRoute, ...] = (*events.ROUTES,)
 
 SOCKET_BYTES = 1_000_000  # of one WebSocket message: six seconds of sound at 48 kHz, and far longer commands
 STOP_S = 2  # for what is being answered to end, once the gateway is told to
@@ -80,6 +80,9 @@ def _listener(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Inherited by each connection: else a token waits until the client has acknowledged the one before, 40 ms. asyncio
+    # sees to that only where a socket says that it speaks TCP.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((settings.host, settings.port))
         listener.listen(4 * settings.limits.clients)
@@ -190,6 +193,8 @@ class Dispatch:
             answer = errors.response(refusal, request.url.path)
         except Unreachable as error:
             answer = errors.response(Refusal(503, "unreachable", f"{error}."), request.url.path)
+        except Closed as error:
+            answer = errors.response(Refusal(503, "stopping", f"{error}."), request.url.path)
         except Overrun as error:
             answer = errors.response(Refusal(503, "overrun", f"{error}; ask again."), request.url.path)
         except ClientDisconnect:
@@ -210,9 +215,9 @@ class Dispatch:
             raise Refusal(
                 405, "method_not_allowed", f"{path[:200]} takes {allowed}, not {method}.", headers={"Allow": allowed}
             )
+        request.scope["path_params"], request.scope[ROUTE] = found, route.path
         if route.access == "token":
             self._gate.keys.check(request.headers, method, request.state.ours)
-        request.scope["path_params"], request.scope[ROUTE] = found, route.path
         return written(await route.handler(request, self._gate))
 
     def _find(self, path: str) -> tuple[Mapping[str, Route] | None, Mapping[str, str]]:

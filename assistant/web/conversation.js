@@ -2,6 +2,8 @@
 
 import { byId, h, icon } from "./dom.js";
 import { render } from "./markdown.js";
+import { firstSound } from "./store.js";
+import { firstWord } from "./trace.js";
 import { called, duration, t } from "./words.js";
 
 const NEAR = 80; // px from the end: whoever has scrolled up to read stays there
@@ -59,7 +61,8 @@ export class Conversation {
     }
     for (const key of this.#dirty) {
       const turn = this.#store.turns.get(key);
-      if (turn) this.#turn(turn);
+      // Of what was said here before the page was loaded anew only the figures were kept.
+      if (turn && (turn.question || turn.answer)) this.#turn(turn);
     }
     this.#dirty.clear();
     this.#partial.hidden = !this.#store.partial;
@@ -126,10 +129,10 @@ export class Conversation {
     const facts = [whence(turn, this.#store.own), clock(turn.wall)].filter(Boolean).map((text) => h("span", { text }));
     const reason = turn.ended?.reason;
     if (reason && reason !== "stop") facts.push(h("span", { class: `reason ${reason}`, text: called("reason", reason) }));
-    const first = turn.record?.timings_ms?.first_audio;
-    const word = turn.record?.timings_ms?.first_token;
+    const first = firstSound(turn);
     if (turn.record?.stages?.length) {
-      const text = first ? t("talk.first", duration(first)) : word ? t("talk.first.text", duration(word)) : t("trace.title");
+      const word = firstWord(turn);
+      const text = first ? t("talk.first", duration(first)) : word !== null ? t("talk.first.text", duration(word)) : t("trace.title");
       const label = `${text}. ${t("talk.show")}`;
       facts.push(h("button", { type: "button", class: "link", text, "aria-label": label, onclick: () => this.#hooks.show(turn) }));
     }

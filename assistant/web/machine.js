@@ -70,11 +70,13 @@ export class Machine {
     const most = (name) => (of(name).length ? Math.max(...of(name)) : null);
     const rates = this.#store.records.map((record) => record.tokens_per_s).filter(Boolean);
     const memory = of("process_resident_memory_bytes");
-    const used = dialogue.context ? dialogue.used / dialogue.context : null;
+    const last = this.#store.records.at(-1);
+    const filled = last && last.turn.conversation !== "live" ? last.prompt_tokens + last.completion_tokens : dialogue.used;
+    const used = dialogue.context ? filled / dialogue.context : null;
     const load = most("npu_load_ratio");
     const cells = [
       ["rate", rates.length ? rates.at(-1).toFixed(1) : "–"],
-      ["kv", used === null ? "–" : `${Math.round(used * 100)} %`, used, used === null ? "" : `${dialogue.used} / ${dialogue.context}`],
+      ["kv", used === null ? "–" : `${Math.round(used * 100)} %`, used, used === null ? "" : `${filled} / ${dialogue.context}`],
       ["npu", load === null ? t("figure.none") : `${Math.round(load * 100)} %`, load],
       ["temperature", unit(most("npu_temperature_celsius"), "°C")],
       ["memory", bytes(memory.length ? memory.reduce((sum, one) => sum + one, 0) : null)],

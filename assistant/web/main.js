@@ -23,6 +23,8 @@ const machine = new Machine(store);
 const manner = new Manner(store, link, voice);
 const conversation = new Conversation(store, { enlarge, show: (turn) => (trace.show(turn), view("machine"), byId("trace").focus()) });
 const announced = byId("announced");
+let began = 0; // when the button was pressed for the last spoken question …
+let finished = 0; // … and when it ended
 let silenced = null; // the turn whose sound is no longer wanted
 let lost = { at: 0, timer: 0, was: false };
 
@@ -56,6 +58,7 @@ link.addEventListener("state", ({ detail }) => {
 
 link.addEventListener("event", ({ detail }) => {
   const { event, data } = detail;
+  if (event === "stt_text" && finished) store.said = { speech: finished - began, asr: performance.now() - finished };
   if (event === "audio") return hear(data, detail.bytes);
   const turn = store.fold(detail);
   REACTIONS[event]?.(data, turn);
@@ -102,8 +105,9 @@ const REACTIONS = {
 };
 
 function hear(data, bytes) {
-  if (data.turn && silenced === keyOf(data.turn)) return;
-  voice.play(bytes, data.rate);
+  const key = data.turn ? keyOf(data.turn) : "";
+  if (key && silenced === key) return;
+  voice.play(key, bytes, data.rate, data.last);
 }
 
 // --- drawing ---
@@ -243,9 +247,21 @@ addEventListener("keyup", (event) => {
 addEventListener("blur", () => talk.release());
 document.addEventListener("visibilitychange", () => document.hidden && talk.close());
 
-talk.addEventListener("state", () => draw());
+talk.addEventListener("state", ({ detail }) => {
+  if (detail.state === "opening") [began, finished] = [0, 0];
+  if (detail.state === "sending") finished = performance.now();
+  if (!began && talk.busy && detail.state !== "opening") began = performance.now();
+  draw();
+});
 talk.addEventListener("level", ({ detail }) => hold.style.setProperty("--level", Math.min(1, Math.sqrt(detail.peak)).toFixed(3)));
 talk.addEventListener("trouble", ({ detail }) => (detail.key === "mic.short" ? notice(t(detail.key)) : draw()));
+voice.addEventListener("sounds", ({ detail }) => {
+  const turn = store.turns.get(detail.turn);
+  if (!turn || turn.sounded !== null || !finished) return;
+  turn.sounded = detail.at - finished;
+  conversation.touch(turn);
+  trace.draw();
+});
 voice.addEventListener("state", ({ detail }) => {
   if (detail.blocked) notice(t("mic.blocked"));
   draw();
@@ -301,7 +317,7 @@ for (const tab of document.querySelectorAll("[data-tab]")) tab.addEventListener(
 async function presets() {
   let questions = [];
   try {
-    questions = (await get(`/presets?language=${current()}`)).presets;
+    questions = (await get(`/presets?language=${current()}`)).questions;
   } catch {
     return; // the box for one's own question is there
   }

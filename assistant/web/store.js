@@ -6,6 +6,9 @@ const PHASES = {
   thinking: "thinking", tts_speaking: "speaking", idle: "idle", dropped: "idle",
 };
 
+/** From the end of a turn's question to the first sound of its answer, ms: at the device, or here. */
+export const firstSound = (turn) => turn.record?.timings_ms?.first_audio ?? turn.sounded;
+
 export const keyOf = (turn) => `${turn.conversation}|${turn.start}`;
 
 export class Store {
@@ -18,6 +21,8 @@ export class Store {
     this.speaker = {};
     this.dialogue = {};
     this.turns = new Map(); // key -> turn, oldest first
+    this.said = null; // of what was last spoken here: {speech, asr}, ms
+    this.heard = new Map(); // key of a turn that was spoken here -> the same
     this.partial = ""; // what is understood of the speech that goes on
     this.own = ""; // the conversation of this page
     this.version = "";
@@ -25,10 +30,18 @@ export class Store {
 
   /** Take in an event; gives the turn that it is about, if any. */
   fold({ event, data }) {
-    const phase = PHASES[event];
-    if (phase && !(event === "thinking" && this.phase === "speaking")) this.phase = phase;
+    this.phase = this.#phase(event, data) ?? this.phase;
     const fold = FOLDS[event];
     return fold ? fold(this, data ?? {}) : undefined;
+  }
+
+  #phase(event, data) {
+    if (event === "thinking" && this.phase === "speaking") return undefined;
+    // What is spoken here and not at the device: whether it sounds the page knows better than the gateway.
+    const here = data?.turn && data.turn.conversation === this.own;
+    if (here && event === "tts_speaking") return undefined;
+    if (here && event === "tts_finished") return "idle";
+    return PHASES[event];
   }
 
   /** The turn of that name; a higher revision of it begins anew. */
@@ -40,7 +53,8 @@ export class Store {
     const turn = {
       key, revision, conversation: named.conversation, wall: known?.wall ?? new Date(), question: known?.question ?? "",
       spoken: known?.spoken ?? false, mine: known?.mine ?? false, answer: "", picture: null, progress: null, saying: -1,
-      ended: null, usage: null, record: null,
+      ended: null, usage: null, record: null, sounded: null,
+      here: known?.here ?? null,
     };
     this.turns.set(key, turn);
     while (this.turns.size > KEPT) this.turns.delete(this.turns.keys().next().value);
@@ -63,7 +77,7 @@ function withRecord(store, record) {
   if ((record.turn.revision ?? 0) < turn.revision) return turn;
   turn.record = record;
   turn.question ||= record.heard;
-  turn.spoken = record.spoken;
+  turn.spoken ||= record.spoken;
   turn.answer = record.answer || turn.answer;
   turn.ended ??= { reason: record.finish_reason, detail: record.detail };
   if (record.finish_reason) turn.ended.reason = record.finish_reason; // cut short after it was written, for one
@@ -100,8 +114,9 @@ const FOLDS = {
   stt_partial(store, data) {
     store.partial = data.text ?? "";
   },
-  stt_text(store) {
+  stt_text(store, { turn }) {
     store.partial = "";
+    if (turn?.conversation === store.own) store.heard.set(keyOf(turn), store.said);
   },
   dropped(store) {
     store.partial = "";
@@ -109,7 +124,8 @@ const FOLDS = {
   turn_started(store, data) {
     store.partial = "";
     const turn = store.turn(data.turn);
-    Object.assign(turn, { question: data.text, spoken: data.spoken, mine: Boolean(data.mine) });
+    Object.assign(turn, { question: data.text, spoken: data.spoken || store.heard.has(turn.key), mine: Boolean(data.mine) });
+    turn.here = store.heard.get(turn.key) ?? null;
     return turn;
   },
   picture(store, data) {

@@ -1,6 +1,7 @@
 // Where the time of a turn went, lane by lane, and how the time to the first sound went over the last turns.
 
 import { byId, h, s } from "./dom.js";
+import { firstSound } from "./store.js";
 import { called, duration, t } from "./words.js";
 
 const LANE = 16;
@@ -15,18 +16,25 @@ const HISTORY = 40;
 
 const base = (name) => name.split(" ")[0];
 
-/** A record's stages in ms from the end of the question, cut to what is worth showing. Pure. */
-export function lanes(record) {
-  const ms = (at) => (at - record.asked_at) / 1e6;
-  const stages = record.stages
-    .map(([name, begin, end]) => ({ name, begin: ms(begin), end: ms(end) }))
-    .filter(({ begin, end }) => end > begin);
+/** A turn's stages in ms from the end of the question, cut to what is worth showing. Pure. What was spoken here was
+    asked, to the daemon, when the button was pressed: how long that was before its end only this page knows. */
+export function lanes({ record, here }, first) {
+  const ms = (at) => (at - record.asked_at) / 1e6 - (here?.speech ?? 0);
+  const said = here ? [{ name: "speech", begin: -here.speech, end: 0 }, { name: "asr", begin: 0, end: here.asr }] : [];
+  const stages = [...said, ...record.stages.map(([name, begin, end]) => ({ name, begin: ms(begin), end: ms(end) }))].filter(
+    ({ begin, end }) => end > begin,
+  );
   if (stages.length === 0) return null;
   const inner = stages.filter(({ name }) => name !== "sound");
-  const first = record.timings_ms?.first_audio ?? null;
   const until = Math.max(1, first === null ? 0 : first + AFTER_MS, ...inner.map(({ end }) => end)) * 1.02;
   const since = Math.max(-BEFORE_MS, Math.min(0, ...inner.map(({ begin }) => begin)));
   return { stages, since, until, first, names: [...new Set(stages.map(({ name }) => base(name)))] };
+}
+
+/** From the end of the question to the first word that was written, ms. Pure. */
+export function firstWord({ record, here }) {
+  const begun = record.stages.find(([name]) => name === "generate");
+  return begun ? (begun[1] - record.asked_at) / 1e6 - (here?.speech ?? 0) : null;
 }
 
 export class Trace {
@@ -56,21 +64,21 @@ export class Trace {
     const turn = turns.find(({ key }) => key === this.#chosen) ?? turns.at(-1);
     byId("trace-none").hidden = Boolean(turn);
     this.#head(turn);
-    this.#waterfall(turn?.record);
-    this.#history(this.#store.records.filter((record) => record.timings_ms?.first_audio > 0).slice(-HISTORY), turn?.record);
+    this.#waterfall(turn);
+    this.#history([...this.#store.turns.values()].filter((one) => firstSound(one) > 0).slice(-HISTORY), turn);
   }
 
   #head(turn) {
-    const first = turn?.record.timings_ms?.first_audio;
-    const word = turn?.record.timings_ms?.first_token;
+    const first = turn ? firstSound(turn) : null;
+    const word = turn ? firstWord(turn) : null;
     byId("trace-first").textContent = turn ? duration(first ?? word) : "";
     byId("trace-what").textContent = turn ? t(first ? "trace.first" : "trace.first.text") : "";
     byId("trace-question").textContent = turn?.question ?? "";
   }
 
-  #waterfall(record) {
+  #waterfall(turn) {
     const width = this.#place.clientWidth;
-    const plan = record && width > 0 ? lanes(record) : null;
+    const plan = turn && width > 0 ? lanes(turn, firstSound(turn)) : null;
     this.#place.replaceChildren();
     if (!plan) return;
     const room = Math.max(60, width - LABEL - FIGURE);
@@ -101,12 +109,12 @@ export class Trace {
     this.#place.append(chart);
   }
 
-  #history(records, current) {
+  #history(turns, current) {
     const place = byId("history");
-    const values = records.map((record) => record.timings_ms.first_audio);
+    const values = turns.map(firstSound);
     place.replaceChildren();
-    byId("history-title").textContent = values.length ? t("trace.history", values.length) : "";
-    byId("history-median").textContent = values.length ? t("trace.median", duration(median(values))) : "";
+    byId("history-title").textContent = values.length > 1 ? t("trace.history", values.length) : "";
+    byId("history-median").textContent = values.length > 1 ? t("trace.median", duration(median(values))) : "";
     const width = place.clientWidth;
     if (values.length < 2 || width === 0) return;
     const height = 44;
@@ -114,12 +122,12 @@ export class Trace {
     const each = Math.min(26, width / values.length);
     const told = values.map((value) => duration(value)).join(", ");
     const chart = s("svg", { class: "chart", width, height, role: "img", "aria-label": `${t("trace.history", values.length)}: ${told}` });
-    records.forEach((record, place_) => {
-      const value = record.timings_ms.first_audio;
+    turns.forEach((turn, at) => {
+      const value = firstSound(turn);
       const tall = Math.max(2, (value / top) * (height - 2));
-      const shown = record === current ? "column now" : "column";
-      const column = s("rect", { class: shown, x: place_ * each, y: height - tall, width: Math.max(2, each - 3), height: tall, rx: 1 });
-      column.append(s("title", { text: `${duration(value)}  ${record.heard}` }));
+      const shown = turn === current ? "column now" : "column";
+      const column = s("rect", { class: shown, x: at * each, y: height - tall, width: Math.max(2, each - 3), height: tall, rx: 1 });
+      column.append(s("title", { text: `${duration(value)}  ${turn.question}` }));
       chart.append(column);
     });
     const middle = height - (median(values) / top) * (height - 2);

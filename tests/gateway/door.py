@@ -79,7 +79,11 @@ def answer(connection: socket.socket) -> Answer:
     head, _, body = got.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    while len(body) < int(headers.get("content-length", 1 << 60)) and (more := connection.recv(65536)):
+    while (
+        not status.split()[1].startswith("1")
+        and len(body) < int(headers.get("content-length", 1 << 60))
+        and (more := connection.recv(65536))
+    ):
         body += more
     return Answer(int(status.split()[1]), headers, body)
 
