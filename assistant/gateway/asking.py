@@ -11,7 +11,9 @@ from assistant.core.events import Teller, picture_url
 from assistant.core.snapshot import TurnName, named
 from assistant.gateway.commanding import Name, Strict, Text
 from assistant.gateway.errors import Refusal
+from assistant.gateway.link import Closed, Overrun, Unreachable
 from assistant.gateway.routes import Gate
+from assistant.gateway.telling import as_refusal
 from assistant.messages import (
     LIVE,
     Ask,
@@ -146,7 +148,8 @@ async def told(gate: Gate, body: AskBody) -> AsyncIterator[bytes]:
             stamp = received.stamp
             for event in teller.told(received.message, stamp.sender, stamp.sent_at, mine=True):
                 yield sse(event.name, event.data)
-    except Refusal as refusal:
+    except (Refusal, Unreachable, Overrun, Closed) as error:
+        refusal = as_refusal(error)
         problem = {"where": "dialogue", "detail": refusal.message, "reason": refusal.code, "mend": refusal.mend}
         yield sse("pipeline_error", problem)
 
