@@ -82,6 +82,7 @@ class Route(NamedTuple):
     access: Literal["open", "token"] = "token"
     tags: tuple[str, ...] = ()
     query: Mapping[str, Any] = {}  # parameters of the query string, and of what type
+    also: tuple[str, ...] = ()  # further media types of an answer: text/event-stream, where it may be streamed
 
 
 class SocketRoute(NamedTuple):
