@@ -53,7 +53,7 @@ WHOLE, QUICK = Extent(100, 3, 24, 10, 30), Extent(6, 2, 6, 2, 3)
 def measure(profile: str, sets: Sequence[str], board: str, quick: bool, say: Say) -> dict[str, Any]:
     """All figures. Raises Failure where a question was not answered, Unavailable where the daemon does not start."""
     extent = QUICK if quick else WHOLE
-    busy = [os.getloadavg()[0]]
+    before = os.getloadavg()[0]
     with private(profile, [*UNLIMITED, *sets], board, gateway=True) as runtime, _onlooker(runtime) as onlooker:
         port, pid = _gateway(runtime)
         say(f"{2 * extent.asked} questions, by HTTP and by bus …")
@@ -65,8 +65,8 @@ def measure(profile: str, sets: Sequence[str], board: str, quick: bool, say: Say
         say("a long conversation …")
         figures["follow_up"] = _follow_up(port, extent.turns, extent.follow_ups)
         figures["page_kb"] = _page()
-    busy.append(os.getloadavg()[0])
-    figures["machine"] = {"cores": os.cpu_count(), "load": [round(value, 2) for value in busy]}
+    load = {"before": round(before, 2), "after": round(os.getloadavg()[0], 2)}
+    figures["machine"] = {"cores": os.cpu_count(), "load": load}
     return figures
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ class Line:
         self._wait_s = wait_s
         self._numbers = itertools.count()
         self._may: dict[int, asyncio.Future[None]] = {}
+        self.noted: Callable[[float | None], None] = lambda _: None  # told each wait, s; None: it was refused
 
     @property
     def waiting(self) -> int:
@@ -50,7 +51,9 @@ class Line:
                 await asyncio.wait_for(may, self._wait_s)
             except asyncio.TimeoutError:
                 raise self._full(f"The model was not free within {self._wait_s:g} s.") from None
-            yield Place(position, (time.monotonic() - began) * 1000)
+            waited = time.monotonic() - began
+            self.noted(waited)
+            yield Place(position, waited * 1000)
         finally:
             del self._may[ticket]
             self._fairness.leave(ticket, time.monotonic())
@@ -63,5 +66,6 @@ class Line:
                 may.set_result(None)
 
     def _full(self, why: str) -> Refusal:
+        self.noted(None)
         wait_s = self._fairness.retry_after_s()
         return Refusal(429, "queue_full", why, mend=f"Try again in {wait_s} s.", headers={"Retry-After": str(wait_s)})

@@ -18,6 +18,7 @@ from assistant.gateway.hub import Hub
 from assistant.gateway.keys import Keys
 from assistant.gateway.line import Line
 from assistant.gateway.link import Link
+from assistant.gateway.metrics import QUEUES
 from assistant.gateway.monitor import Monitor
 from assistant.gateway.pictures import Pictures
 from assistant.gateway.records import Records
@@ -47,12 +48,14 @@ class Gate:
         self.ears = Line(settings.limits.queue, settings.limits.wait_s)  # before speech recognition
         self.voice = Line(settings.limits.queue, settings.limits.wait_s)  # before speech synthesis
         self.monitor = Monitor(link, clock, version)
+        for name, line in zip(QUEUES, (self.line, self.ears, self.voice), strict=True):
+            self.monitor.metrics.queue(name, line)
         self.asking: Counter[str] = Counter()  # conversation -> its questions that are being answered
         self.records = Records(state / turnlog.FILE)
         self.doctor = Doctor(config)
         self.pictures = Pictures(link, settings.limits.clients)
         self.hub = Hub(clock, self.records.told)
-        self.records.over.append(self.hub.over)
+        self.records.over += [self.hub.over, self.monitor.metrics.ended]
         link.watch(self.hub.note)
         link.watch(self.records.note)
         link.watch(self.pictures.note)
@@ -79,6 +82,7 @@ class Route(NamedTuple):
     access: Literal["open", "token"] = "token"
     tags: tuple[str, ...] = ()
     query: Mapping[str, Any] = {}  # parameters of the query string, and of what type
+    also: tuple[str, ...] = ()  # further media types of an answer: text/event-stream, where it may be streamed
 
 
 class SocketRoute(NamedTuple):

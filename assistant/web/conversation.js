@@ -131,7 +131,7 @@ export class Conversation {
     if (reason && reason !== "stop") facts.push(h("span", { class: `reason ${reason}`, text: called("reason", reason) }));
     const first = firstSound(turn);
     if (turn.record?.stages?.length) {
-      const word = firstWord(turn.record);
+      const word = firstWord(turn);
       const text = first ? t("talk.first", duration(first)) : word !== null ? t("talk.first.text", duration(word)) : t("trace.title");
       const label = `${text}. ${t("talk.show")}`;
       facts.push(h("button", { type: "button", class: "link", text, "aria-label": label, onclick: () => this.#hooks.show(turn) }));

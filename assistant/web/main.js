@@ -23,7 +23,8 @@ const machine = new Machine(store);
 const manner = new Manner(store, link, voice);
 const conversation = new Conversation(store, { enlarge, show: (turn) => (trace.show(turn), view("machine"), byId("trace").focus()) });
 const announced = byId("announced");
-let finished = 0; // when the last spoken question ended
+let began = 0; // when the button was pressed for the last spoken question …
+let finished = 0; // … and when it ended
 let silenced = null; // the turn whose sound is no longer wanted
 let lost = { at: 0, timer: 0, was: false };
 
@@ -57,6 +58,7 @@ link.addEventListener("state", ({ detail }) => {
 
 link.addEventListener("event", ({ detail }) => {
   const { event, data } = detail;
+  if (event === "stt_text" && finished) store.said = { speech: finished - began, asr: performance.now() - finished };
   if (event === "audio") return hear(data, detail.bytes);
   const turn = store.fold(detail);
   REACTIONS[event]?.(data, turn);
@@ -105,12 +107,7 @@ const REACTIONS = {
 function hear(data, bytes) {
   const key = data.turn ? keyOf(data.turn) : "";
   if (key && silenced === key) return;
-  const at = voice.play(bytes, data.rate);
-  const turn = store.turns.get(key);
-  if (at === null || !turn || turn.sounded !== null || !finished) return;
-  turn.sounded = at - finished;
-  conversation.touch(turn);
-  trace.draw();
+  voice.play(key, bytes, data.rate, data.last);
 }
 
 // --- drawing ---
@@ -251,11 +248,20 @@ addEventListener("blur", () => talk.release());
 document.addEventListener("visibilitychange", () => document.hidden && talk.close());
 
 talk.addEventListener("state", ({ detail }) => {
+  if (detail.state === "opening") [began, finished] = [0, 0];
   if (detail.state === "sending") finished = performance.now();
+  if (!began && talk.busy && detail.state !== "opening") began = performance.now();
   draw();
 });
 talk.addEventListener("level", ({ detail }) => hold.style.setProperty("--level", Math.min(1, Math.sqrt(detail.peak)).toFixed(3)));
 talk.addEventListener("trouble", ({ detail }) => (detail.key === "mic.short" ? notice(t(detail.key)) : draw()));
+voice.addEventListener("sounds", ({ detail }) => {
+  const turn = store.turns.get(detail.turn);
+  if (!turn || turn.sounded !== null || !finished) return;
+  turn.sounded = detail.at - finished;
+  conversation.touch(turn);
+  trace.draw();
+});
 voice.addEventListener("state", ({ detail }) => {
   if (detail.blocked) notice(t("mic.blocked"));
   draw();

@@ -21,7 +21,8 @@ export class Store {
     this.speaker = {};
     this.dialogue = {};
     this.turns = new Map(); // key -> turn, oldest first
-    this.heard = new Set(); // keys of turns that were spoken here
+    this.said = null; // of what was last spoken here: {speech, asr}, ms
+    this.heard = new Map(); // key of a turn that was spoken here -> the same
     this.partial = ""; // what is understood of the speech that goes on
     this.own = ""; // the conversation of this page
     this.version = "";
@@ -53,6 +54,7 @@ export class Store {
       key, revision, conversation: named.conversation, wall: known?.wall ?? new Date(), question: known?.question ?? "",
       spoken: known?.spoken ?? false, mine: known?.mine ?? false, answer: "", picture: null, progress: null, saying: -1,
       ended: null, usage: null, record: null, sounded: null,
+      here: known?.here ?? null,
     };
     this.turns.set(key, turn);
     while (this.turns.size > KEPT) this.turns.delete(this.turns.keys().next().value);
@@ -114,7 +116,7 @@ const FOLDS = {
   },
   stt_text(store, { turn }) {
     store.partial = "";
-    if (turn?.conversation === store.own) store.heard.add(keyOf(turn));
+    if (turn?.conversation === store.own) store.heard.set(keyOf(turn), store.said);
   },
   dropped(store) {
     store.partial = "";
@@ -123,6 +125,7 @@ const FOLDS = {
     store.partial = "";
     const turn = store.turn(data.turn);
     Object.assign(turn, { question: data.text, spoken: data.spoken || store.heard.has(turn.key), mine: Boolean(data.mine) });
+    turn.here = store.heard.get(turn.key) ?? null;
     return turn;
   },
   picture(store, data) {

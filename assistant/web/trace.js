@@ -16,12 +16,14 @@ const HISTORY = 40;
 
 const base = (name) => name.split(" ")[0];
 
-/** A record's stages in ms from the end of the question, cut to what is worth showing. Pure. */
-export function lanes(record, first) {
-  const ms = (at) => (at - record.asked_at) / 1e6;
-  const stages = record.stages
-    .map(([name, begin, end]) => ({ name, begin: ms(begin), end: ms(end) }))
-    .filter(({ begin, end }) => end > begin);
+/** A turn's stages in ms from the end of the question, cut to what is worth showing. Pure. What was spoken here was
+    asked, to the daemon, when the button was pressed: how long that was before its end only this page knows. */
+export function lanes({ record, here }, first) {
+  const ms = (at) => (at - record.asked_at) / 1e6 - (here?.speech ?? 0);
+  const said = here ? [{ name: "speech", begin: -here.speech, end: 0 }, { name: "asr", begin: 0, end: here.asr }] : [];
+  const stages = [...said, ...record.stages.map(([name, begin, end]) => ({ name, begin: ms(begin), end: ms(end) }))].filter(
+    ({ begin, end }) => end > begin,
+  );
   if (stages.length === 0) return null;
   const inner = stages.filter(({ name }) => name !== "sound");
   const until = Math.max(1, first === null ? 0 : first + AFTER_MS, ...inner.map(({ end }) => end)) * 1.02;
@@ -30,9 +32,9 @@ export function lanes(record, first) {
 }
 
 /** From the end of the question to the first word that was written, ms. Pure. */
-export function firstWord(record) {
+export function firstWord({ record, here }) {
   const begun = record.stages.find(([name]) => name === "generate");
-  return begun ? (begun[1] - record.asked_at) / 1e6 : null;
+  return begun ? (begun[1] - record.asked_at) / 1e6 - (here?.speech ?? 0) : null;
 }
 
 export class Trace {
@@ -68,7 +70,7 @@ export class Trace {
 
   #head(turn) {
     const first = turn ? firstSound(turn) : null;
-    const word = turn ? firstWord(turn.record) : null;
+    const word = turn ? firstWord(turn) : null;
     byId("trace-first").textContent = turn ? duration(first ?? word) : "";
     byId("trace-what").textContent = turn ? t(first ? "trace.first" : "trace.first.text") : "";
     byId("trace-question").textContent = turn?.question ?? "";
@@ -76,7 +78,7 @@ export class Trace {
 
   #waterfall(turn) {
     const width = this.#place.clientWidth;
-    const plan = turn && width > 0 ? lanes(turn.record, firstSound(turn)) : null;
+    const plan = turn && width > 0 ? lanes(turn, firstSound(turn)) : null;
     this.#place.replaceChildren();
     if (!plan) return;
     const room = Math.max(60, width - LABEL - FIGURE);
@@ -111,8 +113,8 @@ export class Trace {
     const place = byId("history");
     const values = turns.map(firstSound);
     place.replaceChildren();
-    byId("history-title").textContent = values.length ? t("trace.history", values.length) : "";
-    byId("history-median").textContent = values.length ? t("trace.median", duration(median(values))) : "";
+    byId("history-title").textContent = values.length > 1 ? t("trace.history", values.length) : "";
+    byId("history-median").textContent = values.length > 1 ? t("trace.median", duration(median(values))) : "";
     const width = place.clientWidth;
     if (values.length < 2 || width === 0) return;
     const height = 44;

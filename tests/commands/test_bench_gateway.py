@@ -2,13 +2,14 @@
 
 import http.server
 import json
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
-from assistant.commands import _gateway
+from assistant.commands import _gateway, main
 from assistant.commands._gateway_client import Door
 
 WHOLE = [
@@ -100,3 +101,25 @@ def test_a_longer_conversation_has_the_same_beginning() -> None:
     assert long[: len(short) - 1] == short[:-1]
     assert [message["role"] for message in short] == ["user", "assistant"] * 3 + ["user"]
     assert _gateway._conversation(3, 8)[0] != short[0]
+
+
+def test_every_figure_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "gateway", "--quick", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert set(figures) == {
+        "added_first_token_ms", "event_delay_ms", "clients", "gateway_mb", "follow_up", "page_kb", "machine",
+    }  # fmt: skip
+    for name in ("added_first_token_ms", "event_delay_ms"):
+        assert figures[name]["p50"] <= figures[name]["p99"]
+        assert all(math.isfinite(value) for value in figures[name].values())
+    assert figures["event_delay_ms"]["p50"] > 0
+    clients = figures["clients"]
+    assert clients["lost"] == 0, clients
+    assert clients["served"] + clients["refused"] == _gateway.QUICK.rounds * _gateway.CLIENTS
+    assert clients["served"] >= 32  # as many as may wait
+    assert figures["gateway_mb"]["first"] > 10
+    follow = figures["follow_up"]
+    assert 0 < follow["prompt_tokens_ratio"] < 0.5
+    assert follow["prompt_tokens"]["computed"] < follow["prompt_tokens"]["without_reuse"]
+    assert follow["time_ratio"] > 0
+    assert 0 < figures["page_kb"] <= 150

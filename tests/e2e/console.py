@@ -25,7 +25,8 @@ const start = AudioBufferSourceNode.prototype.start;
 AudioBufferSourceNode.prototype.start = function (when) {
   const peak = this.buffer.getChannelData(0).reduce((most, one) => Math.max(most, Math.abs(one)), 0);
   seen.context = this.context;
-  seen.sounds.push({when, duration: this.buffer.duration, rate: this.buffer.sampleRate, peak});
+  const {duration, sampleRate: rate} = this.buffer;
+  seen.sounds.push({when, now: this.context.currentTime, duration, rate, peak});
   return start.apply(this, arguments);
 };
 const send = WebSocket.prototype.send;

@@ -120,8 +120,12 @@ def test_talking_is_heard_and_answered_aloud_in_the_browser(look: Any, recording
     page.wait_for_selector("body[data-phase=idle]")
     sounds = page.evaluate("seen.sounds")
     assert max(sound["peak"] for sound in sounds) > 0.05  # it is no silence
-    for before, after in itertools.pairwise(sounds):  # one follows the other to the sample
-        assert after["when"] - (before["when"] + before["duration"]) == pytest.approx(0, abs=1e-4)
+    for before, after in itertools.pairwise(sounds):
+        # One follows the other to the sample; what came too late for that (the machine has much else to do) at once.
+        end = before["when"] + before["duration"]
+        assert after["when"] == pytest.approx(
+            end if after["now"] < end else after["now"], abs=1e-4 if after["now"] < end else 0.1
+        )
     last = sounds[-1]
     assert page.evaluate("seen.context.state") == "running"
     assert page.evaluate("seen.context.currentTime") >= last["when"] + last["duration"] - 0.05  # it was played

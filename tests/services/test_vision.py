@@ -20,10 +20,12 @@ from assistant.messages import (
     Heartbeat,
     Look,
     SpeechEnded,
+    Thumbnail,
     Turn,
     Unseen,
     Voice,
 )
+from pipelines import image
 from tests import processes
 from tests.processes import ended, started
 
@@ -299,3 +301,24 @@ def test_a_question_while_the_model_loads_is_told_so(runtime: Path, join: Join, 
         assert beat is not None
         scene.look(turn())
         assert isinstance(scene.answer(100), Embedding)
+
+
+def test_who_wants_to_see_it_gets_a_small_copy_of_what_was_encoded(scene: Scene) -> None:
+    scene.look(turn())
+    unseen_yet = scene.answer(100)
+    assert isinstance(unseen_yet, Embedding)
+    viewer = scene.client
+    viewer.listen(Thumbnail)
+    for brightness in (30, 170, 60, 200, 90, 230):  # vision learns of a viewer a little later
+        scene.look(turn(), anew=True)
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            scene.show(brightness)
+            received = viewer.receive(0.05)
+            if received is not None and isinstance(received.message, Thumbnail):
+                small = image.decode(bytes(received.payload))
+                assert small.shape == (SIZE[1], SIZE[0], 3)
+                assert any(abs(int(small[-1, -1, 0]) - shown) < 10 for shown in (100, 30, 170, 60, 200, 90, 230))
+                assert received.message.identity == f"main@{received.message.captured_at}"
+                return
+    raise AssertionError("nobody was shown anything")
