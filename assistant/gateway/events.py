@@ -64,7 +64,7 @@ class Listener:
                 task.cancel()
             ended = await asyncio.gather(telling, hearing, *self._commands, return_exceptions=True)
         code, why = next((end for end in map(_close, ended) if end is not None), (1000, ""))
-        gate.link.overruns += code == TRY_LATER
+        gate.link.overruns += line.over
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await self._socket.close(code, why)
 

@@ -45,6 +45,11 @@ class Letterbox:
             self._waiting.clear()
         self._news.set()
 
+    @property
+    def over(self) -> bool:
+        """Was its listener too slow?"""
+        return self._over
+
     async def get(self) -> str | bytes:
         """The next item. Raises Overrun."""
         while not self._waiting:
