@@ -33,8 +33,8 @@ from assistant.messages import (
     Unseen,
 )
 from pipelines import simulator
-from pipelines.llm import Message as Spoken
 from pipelines.llm import Ended, Sampling, Token
+from pipelines.llm import Message as Spoken
 from pipelines.llm.onnx import Engine, Options
 from pipelines.simulator import build
 from tests.pipelines.modelfolder import tiny
