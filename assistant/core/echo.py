@@ -158,7 +158,7 @@ class EchoGuard:
         if self.estimate.known and (self.estimate.certain >= SURE):
             answer = self._responses[self._room]
             power = self._window(self._played, number - self._delay - len(answer), len(answer) + 2)
-            # of three neighbouring steps the loudest: the two clocks' steps do not begin together, nor do they keep pace
+            # the loudest of three neighbouring steps: the clocks' steps do not begin together, nor do they keep pace
             answers = np.max([power[:, shift : shift + len(answer)] @ answer[::-1] for shift in range(3)], axis=0)
         else:  # it may be any
             answers = self._window(self._played, number - LATEST, LATEST + 2).max(axis=1)

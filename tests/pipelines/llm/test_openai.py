@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipelines import engine, llm
+from pipelines.engine import EngineError
 from pipelines.llm import Ended, Event, Message, Picture, Prefilled, PromptTooLong, Sampling, Token
 from tests.pipelines.openai_server import DONE, Reply, Server, data, event, serving
 
