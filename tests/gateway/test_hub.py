@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from assistant.gateway.hub import WAITING, WAITING_BYTES, Line
+from assistant.gateway.hub import WAITING, WAITING_BYTES, Letterbox
 from assistant.gateway.link import Overrun
 
 
 def test_a_long_queue_of_one_does_not_hold_up_the_others() -> None:
-    line, turns = Line("web-1"), 0
+    line, turns = Letterbox("web-1"), 0
 
     async def others() -> None:
         nonlocal turns
@@ -30,7 +30,7 @@ def test_a_long_queue_of_one_does_not_hold_up_the_others() -> None:
 
 @pytest.mark.parametrize(("count", "size"), [(WAITING + 1, 1), (9, WAITING_BYTES // 8)])
 def test_who_lets_too_much_wait_is_told_so_and_holds_nothing(count: int, size: int) -> None:
-    line = Line("web-1")
+    line = Letterbox("web-1")
 
     async def told() -> None:
         for _ in range(count):
