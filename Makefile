@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Not Python packages: PortAudio; a sound server, an RTSP server, systemd (as a tool) and a browser for the tests.
-TOOLS := libportaudio2 systemd pulseaudio pulseaudio-utils libasound2-plugins \
+# Not Python packages: PortAudio; for the tests a sound server, an RTSP server, systemd (as a tool), a clock to set and
+# a browser.
+TOOLS := libportaudio2 systemd faketime pulseaudio pulseaudio-utils libasound2-plugins \
 	gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	chromium fonts-wqy-microhei
 APT := apt-get install --yes --no-install-recommends $(TOOLS)

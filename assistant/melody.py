@@ -21,7 +21,7 @@ PCM = NDArray[np.int16]
 class Weighed(msgspec.Struct, frozen=True):
     """How the end of what was said so far sounds."""
 
-    number: int  # of the guess that was asked for
+    number: int  # that it was asked by
     melody: float  # how likely it is, 0..1, that the speaker is done
     at: int  # ns: when that was known
     engine_ms: float

@@ -101,6 +101,7 @@ class Saying:
         self._guesses += 1
         self._guess, self._guessed, self._words, self._weighed = self._guesses, None, None, None
         self._dictation.guess(self._guess)
+        self._dictation.listen(self._guess)
 
     def resume(self) -> None:
         """It goes on, perhaps after it had ended: what was guessed or heard is void."""

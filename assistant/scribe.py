@@ -79,9 +79,11 @@ class Dictation:
         self._scribe.ask(self, "feed", pcm)
 
     def guess(self, number: int) -> None:
-        """A Guessed and, where there is an ear for the melody, a Weighed come of it, unless another one is asked for
-        first."""
+        """A Guessed comes of it, unless another one is asked for first."""
         self._scribe.ask(self, "guess", number=number)
+
+    def listen(self, number: int) -> None:
+        """A Weighed comes of it, where there is an ear for the melody, unless another one is asked for first."""
         self._scribe.listen(self, number, tuple(self._tail))
 
     def finish(self) -> None:

@@ -30,7 +30,7 @@ AUTO: dict[str, tuple[str, ...]] = {
     "tts": ("piper", "sherpa_onnx", "openai", "espeak"),
     "vad": ("cascade", "webrtcvad"),
     "vision": ("rknn", "onnx", "none"),
-    "wakeword": ("sherpa_onnx", "openwakeword", "pocketsphinx"),
+    "wakeword": ("sherpa_onnx", "openwakeword", "microwakeword", "pocketsphinx"),
 }
 
 

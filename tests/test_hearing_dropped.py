@@ -3,6 +3,7 @@
 import pytest
 
 from assistant import saying
+from pipelines.asr import Recognition
 from tests.room import ALL, Enter, enter
 
 __all__ = ["enter"]
@@ -56,3 +57,28 @@ def test_speech_during_a_reply_is_ignored(enter: Enter) -> None:
     room.silence(600)
     assert room.story == ["dropped 0: during a reply"]
     assert room.reader.asked == []
+
+
+@pytest.mark.parametrize("guesses", [True, False])
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        (Recognition(), "not understood"),
+        (Recognition(text=" ... ", language="en"), "not understood"),
+        (Recognition(text="ball " * 100, language="en"), "repetition"),
+        (Recognition(text="球" * 100, language="zh"), "repetition"),
+        (Recognition(text="wie spät ist es", language="de"), "another language: de"),
+    ],
+)
+def test_what_nobody_can_have_asked_is_told_and_opens_no_turn(
+    says: Recognition, why: str, guesses: bool, enter: Enter
+) -> None:
+    room = enter(guesses)
+    room.reader.says = says
+    room.say(ALL)
+    room.silence(1000)
+    assert room.story == ["started 0", "ended 0: silence", f"dropped 0: {why}"]
+    room.reader.says = None
+    room.say(ALL)
+    room.silence(600)
+    assert room.story[-1].endswith(f": {ALL}")

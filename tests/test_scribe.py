@@ -253,6 +253,7 @@ def test_words_do_not_wait_for_the_melody_nor_the_melody_for_the_words() -> None
     dictation = desk.scribe.dictate(desk.said.append)
     dictation.feed(SECOND)
     dictation.guess(7)
+    dictation.listen(7)
     dictation.finish()
     desk.until(Final)
     assert not any(isinstance(one, Weighed) for one in desk.said)
@@ -265,6 +266,7 @@ def test_words_do_not_wait_for_the_melody_nor_the_melody_for_the_words() -> None
     dictation, began = desk.scribe.dictate(desk.said.append), time.monotonic_ns()
     dictation.feed(SECOND)
     dictation.guess(7)
+    dictation.listen(7)
     desk.until(Weighed)
     (weighed,) = desk.said
     assert isinstance(weighed, Weighed)
@@ -278,10 +280,12 @@ def test_of_melodies_that_wait_the_newest_is_listened_to() -> None:
     dictation = desk.scribe.dictate(desk.said.append)
     dictation.feed(SECOND)
     dictation.guess(1)
+    dictation.listen(1)
     assert ear.at_work.wait(PATIENCE_S)
     for number in (2, 3):
         dictation.feed(SECOND)
         dictation.guess(number)
+        dictation.listen(number)
     ear.steps.release(2)
     desk.until(Weighed, 2)
     assert [one.number for one in desk.said if isinstance(one, Weighed)] == [1, 3]
@@ -293,6 +297,7 @@ def test_a_detector_that_fails_is_told_and_the_words_stand() -> None:
     ear.steps.release()
     dictation = desk.scribe.dictate(desk.said.append)
     dictation.guess(1)
+    dictation.listen(1)
     desk.until(Failed)
     dictation.finish()
     desk.until(Final)
@@ -319,6 +324,7 @@ def test_of_a_long_speech_only_the_end_is_listened_to() -> None:
     for number in range(20):
         dictation.feed(SECOND)
         dictation.guess(number)
+        dictation.listen(number)
         desk.until(Weighed, number + 1)
     assert ear.heard[0] == RATE
     assert ear.heard[-1] == TAIL

@@ -17,10 +17,11 @@ from pipelines.audio import resample
 
 RATE = 16_000
 USER = 1500.0  # RMS of the user's speech at the microphone, -27 dBFS
-NOTHING = 1.5  # s before the reply begins
+NOTHING = 1.5  # s before the reply begins …
+TELEVISION = 8.0  # … and where a television is on: it was so before
 
 Wave: TypeAlias = NDArray[np.float64]
-Label: TypeAlias = Literal["question", "stop", "backchannel", "cough", "door", "echo"]
+Label: TypeAlias = Literal["question", "stop", "backchannel", "cough", "door", "echo", "television"]
 
 REPLIES = (
     "I see a red ball on the left, a blue cube in the middle, and a tall green bottle on the right side of the table. "
@@ -74,21 +75,27 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 def scenes(count: int, seed: int = 1, seconds: float = 9.0) -> list[Scene]:
     """``count`` of them: each label in turn, all else drawn."""
     random = np.random.default_rng(seed)
-    labels: tuple[Label, ...] = ("question", "backchannel", "question", "echo", "stop", "cough", "question", "door")
+    labels: tuple[Label, ...] = (
+        "question", "backchannel", "question", "echo", "stop", "cough", "question", "door",
+        "television",
+    )  # fmt: skip
     return [_scene(labels[number % len(labels)], random, int(seconds * RATE)) for number in range(count)]
 
 
 def _scene(label: Label, random: np.random.Generator, length: int) -> Scene:
     said, language, user = _user(label, random)
-    onset = int((NOTHING + random.uniform(3.0, 5.0)) * RATE)
+    before = TELEVISION if label == "television" else NOTHING
+    length += int((before - NOTHING) * RATE)
+    onset = int((before + random.uniform(3.0, 5.0)) * RATE)
     leak, delay = float(random.choice([-6, -12, -18, -24, -30])), int(random.choice([20, 60, 120, 200, 300]))
     reverberant, snr = bool(random.integers(2)), float(random.choice([20, 10, 5]))
-    noise_name = str(random.choice(list(NOISES)))
-    noise = NOISES[noise_name](length, random)
+    noise_name = "television" if label == "television" else str(random.choice(list(NOISES)))
+    snr = max(snr, 10.0) if label == "television" else snr  # it stands at a distance
+    noise = television(length, random) if label == "television" else NOISES[noise_name](length, random)
     noise *= USER * 10 ** (-snr / 20) / np.sqrt(np.mean(np.square(noise)))
     spoken = _voice("en-us", REPLIES[int(random.integers(len(REPLIES)))])
     reply = np.zeros(length)
-    begins = int(NOTHING * RATE)
+    begins = int(before * RATE)
     reply[begins : begins + len(spoken)] = spoken[: length - begins]
     return Scene(
         label=label,
@@ -109,7 +116,7 @@ def _scene(label: Label, random: np.random.Generator, length: int) -> Scene:
 
 def _user(label: Label, random: np.random.Generator) -> tuple[str, str, Wave]:
     gain = 10 ** (random.uniform(-4, 4) / 20)
-    if label == "echo":
+    if label in ("echo", "television"):
         return "", "", np.zeros(0)
     if label in ("cough", "door"):
         sound = cough(random) if label == "cough" else door(random)
@@ -196,6 +203,18 @@ def babble(length: int, random: np.random.Generator) -> Wave:
         voice = np.concatenate([said[int(at)] for at in random.permutation(len(said))])
         total += np.roll(np.resize(voice, max(length, len(voice))), int(random.integers(length)))[:length]
     return total
+
+
+def television(length: int, random: np.random.Generator) -> Wave:
+    """One voice in another room, with pauses."""
+    total, at = np.zeros(length), int(random.uniform(0, 1.0) * RATE)
+    voice = VOICES[int(random.integers(len(VOICES)))]
+    while at < length:
+        texts = (*REPLIES, *QUESTIONS)
+        said = _voice(voice, texts[int(random.integers(len(texts)))])[: length - at]
+        total[at : at + len(said)] += said
+        at += len(said) + int(random.uniform(0.2, 1.5) * RATE)
+    return np.asarray(np.convolve(total, room(0, 0.0, True, random))[:length], np.float64)
 
 
 NOISES: dict[str, Callable[[int, np.random.Generator], Wave]] = {"fan": fan, "babble": babble}

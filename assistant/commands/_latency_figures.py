@@ -91,6 +91,7 @@ class Figures:
             "sequential_stages_ms": stages(before),
             "computed_tokens": round(one.computed(case) or 0),
             "reply_tokens": round(statistics.median(line.completion_tokens for line in lines)),
+            "reuse": one.flow.reuse,
             "turns": len(lines),
             "ears": one.engines.get("microphone", ""),
             "mouth": one.engines.get("speaker", ""),

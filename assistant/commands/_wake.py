@@ -17,7 +17,8 @@ from pipelines import tts, wakeword
 from pipelines.audio import resample
 
 RATE = wakeword.RATE
-VOICES = ("en-us", "en-gb", "en-gb-scotland", "en-us+f3", "en-us+m3", "en-gb+f2", "en-us+m7", "en-us+f4")
+# Voices: none that breathes: eSpeak makes each breath anew.
+VOICES = ("en-us", "en-gb", "en-gb-scotland", "en-us+f1", "en-us+m3", "en-gb+Annie", "en-us+m7", "en-us+f4")
 LEVEL = 1500.0  # RMS of speech, -27 dBFS
 FLOOR = 4.0  # RMS: no microphone is silent
 SNRS = (None, 20, 10, 5)  # dB; None: quiet

@@ -127,6 +127,17 @@ def latency(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     return figures, _latency_view.lines(figures)
 
 
+def gateway(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.client import Unavailable
+    from assistant.commands import _gateway
+
+    try:
+        figures = _gateway.measure(asked.profile, asked.set, asked.board, asked.quick, say)
+    except Unavailable as error:
+        raise Failure(str(error), error.code) from error
+    return figures, rows(figures, "")
+
+
 MEASURES = {
     "overhead": overhead,
     "cpu": cpu,
@@ -135,6 +146,7 @@ MEASURES = {
     "wakeword": wakeword,
     "bargein": bargein,
     "latency": latency,
+    "gateway": gateway,
 }
 
 

@@ -21,15 +21,16 @@ _Positive = Annotated[int, msgspec.Meta(gt=0)]
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All times in ms. The defaults were chosen with ``assistant bench bargein``; see the README for the figures."""
 
-    candidate_ms: _Positive = 100  # this much speech that is no echo …
+    candidate_ms: _Positive = 60  # this much speech that is no echo …
     window_ms: _Positive = 240  # … within this long makes the reply soft
-    confirm_ms: _Positive = 620  # this much of it ends the reply, if no words say that it is a backchannel
+    back_ms: _Positive = 1000  # so long before that it may have begun
+    confirm_ms: _Positive = 680  # this much of it ends the reply, if no words say that it is a backchannel
     backchannel_ms: _Positive = 1200  # … and if they do
     bridge_ms: Annotated[int, msgspec.Meta(ge=0)] = 100  # softer sound between two pieces of it counts with them
     pause_ms: _Positive = 260  # silence after which its words decide
     words_ms: _Positive = 900  # silence after which it is over, undecided
     voiced_ms: Annotated[int, msgspec.Meta(ge=0)] = 100  # less of a voice in it: a cough, a door
-    short_ms: _Positive = 160  # less speech than this is not worth recognising
+    short_ms: _Positive = 100  # less speech than this is not worth recognising
     pre_roll_ms: Annotated[int, msgspec.Meta(ge=0)] = 500  # sound before its onset that belongs to it
 
 
@@ -84,7 +85,8 @@ class Decider:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._recent: deque[tuple[int, int, bool]] = deque()  # (start, end, voiced) of frames that count
+        self._recent: deque[tuple[int, int]] = deque()  # (start, end) of frames that may begin a candidate
+        self._before: deque[tuple[int, int, bool]] = deque()  # (start, end, voiced) of those that may belong to it
         self._open: _Open | None = None
 
     @property
@@ -92,20 +94,23 @@ class Decider:
         """Whether there is a candidate."""
         return self._open is not None
 
-    def frame(self, start: int, length: int, speech: bool, unexplained: bool, voiced: bool) -> list[Event]:
+    def frame(self, start: int, length: int, speech: bool, sure: bool, louder: bool, voiced: bool) -> list[Event]:
         """The next frame while a reply sounds: its start and length in ns, whether it holds speech, whether it is
-        louder than echo and noise explain, and whether it holds a voice."""
+        ``louder`` than echo and noise explain, whether that is ``sure`` by now, and whether it holds a voice."""
         end, settings = start + length, self._settings
         while self._recent and self._recent[0][0] < end - settings.window_ms * MS:
             self._recent.popleft()
-        counts = speech and unexplained
-        if counts:
-            self._recent.append((start, end, voiced))
+        while self._before and self._before[0][0] < end - settings.back_ms * MS:
+            self._before.popleft()
+        if speech and louder:
+            self._before.append((start, end, voiced))
+        if speech and sure:
+            self._recent.append((start, end))
         if self._open is None:
-            return self._begin() if sum(stop - at for at, stop, _ in self._recent) >= settings.candidate_ms * MS else []
+            return self._begin() if sum(stop - at for at, stop in self._recent) >= settings.candidate_ms * MS else []
         candidate = self._open
-        candidate.explained += length if speech and not unexplained else 0
-        if counts:
+        candidate.explained += length if speech and not louder else 0
+        if speech and louder:
             between = start - candidate.last
             candidate.spoken += length + (between if between <= settings.bridge_ms * MS else 0)
             candidate.voiced += length if voiced else 0
@@ -130,25 +135,30 @@ class Decider:
         return self._judge()
 
     def over(self) -> list[Event]:
-        """The reply is over by itself. Whoever speaks into its end is heard out: what is open is confirmed if it was no
-        pause that ended it, and has a voice."""
+        """The reply is over by itself. Whoever speaks into its end is heard out, and needs no longer be waited for:
+        there is no reply left that a wrong guess could cut short."""
         if self._open is None:
             return []
-        if self._open.paused or self._open.voiced == 0:
-            return self._dismiss("too short")
-        return self._confirm("speech")
+        enough = self._settings.voiced_ms * MS if self._open.paused else 1
+        return self._confirm("speech") if self._open.voiced >= enough else self._dismiss("too short")
 
     def drop(self) -> None:
         """Something else ended the reply, or took the microphone."""
         self._open = None
         self._recent.clear()
+        self._before.clear()
 
     def _begin(self) -> list[Event]:
-        settings, first = self._settings, self._recent[0]
-        spoken = sum(stop - at for at, stop, _ in self._recent)
-        voiced = sum(stop - at for at, stop, has_voice in self._recent if has_voice)
-        self._open = _Open(at=first[0], last=self._recent[-1][1], spoken=spoken, voiced=voiced)
-        return [Candidate(at=first[0], audio_from=first[0] - settings.pre_roll_ms * MS), *self._judge()]
+        settings, bridge = self._settings, self._settings.bridge_ms * MS
+        begun = _Open(at=self._recent[0][0], last=self._recent[-1][1])
+        for start, end, voiced in reversed(self._before):  # back to where they may have begun, before that was sure
+            if start < begun.at - bridge - (end - start):
+                break
+            begun.at = min(begun.at, start)
+            begun.spoken += end - start
+            begun.voiced += end - start if voiced else 0
+        self._open = begun
+        return [Candidate(at=begun.at, audio_from=begun.at - settings.pre_roll_ms * MS), *self._judge()]
 
     def _judge(self) -> list[Event]:
         """Whether there has been enough of it."""
@@ -165,7 +175,7 @@ class Decider:
         assert candidate is not None
         if candidate.spoken < settings.short_ms * MS:
             return self._dismiss("echo" if 2 * candidate.explained >= candidate.spoken else "too short")
-        if candidate.voiced < min(settings.voiced_ms * MS, candidate.spoken // 3):
+        if candidate.voiced < min(settings.voiced_ms * MS, candidate.spoken // 5):
             return self._dismiss("noise")
         candidate.paused = True
         return [Paused(at=candidate.at, last=candidate.last)]

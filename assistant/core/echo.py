@@ -8,6 +8,7 @@ Pure: times and levels are arguments. No waveform is needed: levels survive what
 clock that drifts do to the samples, which is why this works where an adaptive filter loses its way.
 """
 
+from collections import deque
 from typing import Annotated
 
 import msgspec
@@ -30,11 +31,14 @@ QUITE_SURE = 0.8  # … and half as much need have been heard
 BETTER = 0.005  # in likeness: by so much another delay must be, to be believed instead
 SURE = 0.55  # from this likeness of the envelopes on the delay is believed
 LATELY = 20  # steps that nothing is learnt from yet: until it is clear whether somebody began to speak
-ALONE_DB = 3.0  # one band alone must be so much louder than two
+TOGETHER = 12  # steps that are judged as one: noise comes and goes in 10 ms, who speaks does not …
+BRIEFLY = 4  # … and when somebody speaks, how many: their pauses are of interest
+LEAST_DB, MOST_DB = -3.0, 12.0  # above what is expected: no single step and band counts for more
+USUAL_SHARE = 0.99  # of the time it is not further above what is expected than is usual here …
+USUAL_DB = 0.02  # … a step: how fast that is learnt
+UNUSUAL_DB = 0.0  # above what is usual
 EVERY = 10  # steps between two estimates
-WIDEST_DB, NARROWEST_DB = 10.0, 3.0  # how far an echo may lie above what is expected of it
-AMBIENT_SHARE = 0.8  # of the time the room is not louder than what is followed
-AMBIENT_DB = 0.1  # a step: how fast that is
+AMBIENT_DB = 0.05  # a step: how fast the room's own noise is followed
 FLOOR_DB = 2.0  # the mean of a noise lies so much above the floor that is followed
 FLOOR_RISE_DB = 0.03  # a step: how fast the noise floor follows upwards (3 dB a second)
 
@@ -45,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The defaults were chosen with ``assistant bench bargein``; see the README for the figures."""
 
     limit_db: float = -8.0  # a leak above this drowns the user: speech does not interrupt until it is less
-    margin_db: Annotated[float, msgspec.Meta(ge=0)] = 4.0  # above what the echo may be: from there on it is somebody
+    margin_db: Annotated[float, msgspec.Meta(ge=0)] = 2.5  # above echo and noise: from there on it is somebody
     known_ms: Annotated[int, msgspec.Meta(gt=0)] = 1000  # of loud reply that must have been heard before all this is so
 
 
@@ -71,10 +75,14 @@ class EchoGuard:
         self._newest = 0  # number of the newest step of either
         self._floor = np.full(bands, np.inf)
         self._smooth = np.full(bands, SILENCE)
-        self._ambient = np.full(bands, np.inf)  # dBFS that the room without any echo stays below, nearly always
+        self._ambient = np.full(bands, np.inf)  # dBFS that the room has without any echo
         self._rested = 0  # steps that this was learnt from
         self._leak = np.zeros(bands)  # dB by which the room's answer to what is played is heard; a guess at first
-        self._spread = np.full(bands, WIDEST_DB)  # dB
+        self._above: deque[float] = deque(maxlen=TOGETHER)  # dB by which the newest steps were louder than expected
+        self._waiting: deque[float] = deque()  # how far it was above, together: not learnt from yet
+        self._usual = LEAST_DB  # dB that it nearly always stays below
+        self._usually = 0  # steps that this was learnt from
+        self._bound = np.zeros(bands)  # dB: while the leak is not known, it is not more than this
         self._delay = 0
         self._room = 0
         self._loud = 0  # loud steps that were learnt from
@@ -82,6 +90,7 @@ class EchoGuard:
         self._responses = [response(*room) for room in ROOMS]
         self.estimate = Estimate()
         self.echoing = False  # an echo is to be expected in the newest step that is not lost in the room's own noise
+        self.ringing = False  # … and is louder than that
 
     @property
     def too_strong(self) -> bool:
@@ -90,7 +99,7 @@ class EchoGuard:
 
     def played(self, at: int, levels: Levels) -> None:
         """What left for the ear from ``at`` (ns) on: float64 [steps, bands], dBFS."""
-        first = round(at / STEP_NS)
+        first = at // STEP_NS
         self._advance(first + len(levels) - 1)
         for number, row in enumerate(levels, first):
             if number > self._newest - KEPT:
@@ -99,12 +108,13 @@ class EchoGuard:
                     self._last_played = number
 
     def heard(self, at: int, levels: Levels, hold: bool = False) -> Levels:
-        """What the microphone heard from ``at`` (ns) on: float64 [steps, bands], dBFS. Gives for each step, float64
-        [steps], by how many dB it is louder than echo and noise explain: 0 and less is explained. ``hold``: somebody
-        may be speaking, and nothing is to be learnt from it yet."""
-        first = round(at / STEP_NS)
+        """What the microphone heard from ``at`` (ns) on: float64 [steps, bands], dBFS. Gives by how many dB it is
+        louder than echo and noise explain, float64 [steps, 2]: the TOGETHER steps that end with each, and the newest
+        BRIEFLY of them; 0 and less is explained. ``hold``: somebody may be speaking, and nothing is to be learnt from
+        it yet."""
+        first = at // STEP_NS
         self._advance(first + len(levels) - 1)
-        margins = np.zeros(len(levels))
+        margins = np.zeros((len(levels), 2))
         for number, row in enumerate(levels, first):
             if number <= self._newest - KEPT:
                 continue
@@ -112,12 +122,18 @@ class EchoGuard:
             self._follow_floor(row)
             expected = self._expected(number) if self._sounds(number) else np.full(len(row), SILENCE)
             self.echoing = self._sounds(number) and bool(np.any(expected > self._ambient - 3.0))
-            allowed = np.where(expected > self._floor, self._spread, 0.0) + self._settings.margin_db
+            self.ringing = self._sounds(number) and bool(np.mean(expected - self._ambient) > 0)
             if not hold and np.all(expected < self._ambient - 3.0):
                 self._follow_ambient(row)
-            over = np.sort(row - np.logaddexp(expected * _LN, self._ambient * _LN) / _LN - allowed)
-            margins[number - first] = max(over[-2], over[-1] - ALONE_DB)
+            above = row - np.logaddexp(expected * _LN, self._ambient * _LN) / _LN
+            self._above.append(float(np.clip(above, LEAST_DB, MOST_DB).mean()))
+            together = sum(self._above) / TOGETHER
+            briefly = sum(list(self._above)[-BRIEFLY:]) / BRIEFLY
+            margin = max(self._settings.margin_db, self._usual + UNUSUAL_DB)
+            margins[number - first] = together - margin, briefly - margin
+            self._follow_usual(together, hold)
             if self._sounds(number):
+                self._limit_leak(number)
                 self._due += 1
                 if self._due >= EVERY and not (hold and self.estimate.known):
                     self._due = 0
@@ -126,11 +142,11 @@ class EchoGuard:
 
     def sounding(self, at: int) -> bool:
         """Whether anything of what was played may still be heard at ``at``, ns."""
-        return self._sounds(round(at / STEP_NS))
+        return self._sounds(at // STEP_NS)
 
     def forget(self, since: int) -> None:
         """What was heard from ``since`` (ns) on was the user: nothing is learnt from it."""
-        for number in range(max(round(since / STEP_NS), self._newest - KEPT + 1), self._newest + 1):
+        for number in range(max(since // STEP_NS, self._newest - KEPT + 1), self._newest + 1):
             self._heard[:, number % KEPT] = np.nan
 
     # --- expecting ---
@@ -144,7 +160,7 @@ class EchoGuard:
             answers = np.maximum(power[:, :-1] @ answer[::-1], power[:, 1:] @ answer[::-1])
         else:  # it may be any
             answers = self._window(self._played, number - LATEST, LATEST + 2).max(axis=1)
-        leak = self._leak if self.estimate.known else np.maximum(self._leak, 0.0)  # a guess on the safe side
+        leak = self._leak if self.estimate.known else self._bound
         return np.asarray(10 * np.log10(answers + 1e-12) + leak, np.float64)
 
     def _follow_floor(self, row: Levels) -> None:
@@ -153,12 +169,34 @@ class EchoGuard:
         self._floor = np.minimum(self._smooth, self._floor + FLOOR_RISE_DB)
 
     def _follow_ambient(self, row: Levels) -> None:
-        """How loud the room is in its loud moments, learnt quickly at first: a television does not interrupt."""
+        """How loud the room is, learnt quickly at first."""
         self._rested += 1
         if self._rested == 1:
             self._ambient = row.copy()
-        pace = max(AMBIENT_DB, 5.0 / self._rested)
-        self._ambient += np.where(row > self._ambient, pace * AMBIENT_SHARE, pace * (AMBIENT_SHARE - 1.0))
+        self._ambient += np.sign(row - self._ambient) * max(AMBIENT_DB, 2.5 / self._rested)
+
+    def _follow_usual(self, together: float, hold: bool) -> None:
+        """How far it is above what is expected in its loud moments: a television does not interrupt."""
+        self._waiting.append(together)
+        if hold:
+            self._waiting.clear()
+        elif len(self._waiting) > LATELY:
+            self._usually += 1
+            pace = max(USUAL_DB, 2.5 / self._usually)
+            louder = self._waiting.popleft() > self._usual
+            self._usual += pace * (USUAL_SHARE if louder else USUAL_SHARE - 1.0)
+
+    def _limit_leak(self, number: int) -> None:
+        """Before anything else is known of it, an echo that is not heard cannot be loud: no more leaks than the loudest
+        that was heard since the loudest that was played must have arrived."""
+        if self.estimate.known:
+            return
+        heard = self._window(self._heard, number - LATEST + 1, LATEST)
+        if np.isnan(heard[0]).mean() > 0.1:
+            return  # not yet listened for so long
+        played = self._window(self._played, number - 2 * LATEST + 1, LATEST + 1).max(axis=1)
+        limit = np.nanmax(heard, axis=1) - 10 * np.log10(played + 1e-12)
+        self._bound = np.where(played > 10 ** (QUIET / 10), np.minimum(self._bound, limit), self._bound)
 
     def _sounds(self, number: int) -> bool:
         return number - self._last_played <= LATEST + RINGING
@@ -180,11 +218,11 @@ class EchoGuard:
             echo = self._answers(played, answer, reach - self._delay)
             fit = self._fit(heard, echo, good)
             if fit is not None and fit[0] < best - 0.02:
-                best, leak, spread, loud, total = *fit, echo
+                best, leak, loud, total = *fit, echo
                 self._room = room
         if not np.isfinite(best):
             return
-        self._leak, self._spread = leak, spread
+        self._leak = leak
         self._loud = max(self._loud, loud)
         power = 10 ** (self._leak[:, None] / 10) * total
         ratio = float(power.sum() / max(1e-12, played[:, reach - self._delay :].sum()))
@@ -218,10 +256,10 @@ class EchoGuard:
         whole = np.stack([np.convolve(band, answer)[: len(band)] for band in played])
         return whole[:, from_ : from_ + LOOKED]
 
-    def _fit(self, heard: Levels, echo: Levels, good: NDArray[np.bool_]) -> tuple[float, Levels, Levels, int] | None:
-        """How badly (dB) this echo fits what was heard, and its leak and spread in each band."""
+    def _fit(self, heard: Levels, echo: Levels, good: NDArray[np.bool_]) -> tuple[float, Levels, int] | None:
+        """How badly (dB) this echo fits what was heard, and its leak in each band."""
         bands = len(BANDS)
-        leak, spread, misfit, count = np.zeros(bands), np.zeros(bands), np.zeros(bands), 0
+        leak, misfit, count = np.zeros(bands), np.zeros(bands), 0
         levels = 10 * np.log10(echo + 1e-12)
         for band in range(bands):
             loud = good & (levels[band] > levels[band][good].max(initial=SILENCE) - LOUD_DB) & (levels[band] > QUIET)
@@ -232,11 +270,8 @@ class EchoGuard:
             leak[band] = np.median(_without(heard[band][loud], floor + FLOOR_DB) - levels[band][loud])
             expected = np.logaddexp((levels[band] + leak[band]) * _LN, floor * _LN) / _LN
             rest = (heard[band] - expected)[good]
-            sounds = (levels[band] + leak[band])[good] > floor
             misfit[band] = np.mean(np.minimum(np.abs(rest), 10.0))
-            above = np.quantile(rest[sounds], 0.9) if sounds.sum() > 20 else WIDEST_DB / 2
-            spread[band] = min(WIDEST_DB, max(NARROWEST_DB, above))
-        return float(misfit.mean()), leak, spread, count
+        return float(misfit.mean()), leak, count
 
     # --- the rings ---
 

@@ -18,6 +18,7 @@ class Watch(msgspec.Struct):
     look: Look
     shown: bytes | None = None  # signature of what was encoded for it; None: nothing yet
     spent_ms: float = 0.0  # on it
+    asked: bool = False  # it was a question
 
 
 class Gaze:
@@ -35,6 +36,7 @@ class Gaze:
         self._before = b""  # signature of the frame before
         self._voice_until = 0  # ns: there was sound of what may become speech
         self._early_ms = 0.0  # of encoding, for what may become speech
+        self._voiced: Watch | None = None  # the speech that it became
         self.watch: Watch | None = None
 
     # --- what happened ---
@@ -49,13 +51,13 @@ class Gaze:
     def voice(self, now: int) -> None:
         """Somebody may be beginning to speak."""
         if now >= self._voice_until:
-            self._early_ms = 0.0
+            self._early_ms, self._voiced = 0.0, None
         self._voice_until = now + VOICE_NS
 
     def begin(self, look: Look) -> None:
         """Somebody speaks; after a pause, goes on."""
         if self.watch is None or self.watch.look.turn.start != look.turn.start:
-            self.watch = Watch(look, spent_ms=self._early_ms)
+            self.watch = self._voiced = Watch(look, spent_ms=self._early_ms)
             self._early_ms, self._voice_until = 0.0, 0
         self.watch.look = look
 
@@ -64,6 +66,7 @@ class Gaze:
         watch, self.watch = self.watch, None
         if watch is None or watch.look.turn.start != turn.start:
             return
+        watch.asked = True
         self._speaking.give_back(watch.spent_ms)
         if watch.shown is not None and frame is not None:
             self._still.learn(float(self.same(watch.shown, frame.signature)))
@@ -105,9 +108,12 @@ class Gaze:
         return ahead.pays(self._speech_ms.value, self._encode_ms.value, self._still.value)
 
     def begun(self, ms: float, now: int) -> None:
-        """It was."""
-        self._early_ms += ms
-        self._speaking.spend(ms, now)
+        """It was, and what may become speech may have done so meanwhile."""
+        if self._voiced is None:
+            self._early_ms += ms
+            self._speaking.spend(ms, now)
+        elif not self._voiced.asked:
+            self.spend(self._voiced, ms, now)
 
     def may_refresh(self, now: int) -> bool:
         """May a picture be encoded while nobody speaks? Out of what was saved for it since the start."""

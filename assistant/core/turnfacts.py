@@ -271,16 +271,19 @@ def _stages(facts: Facts) -> tuple[Stage, ...]:
             own = facts.bound is not None and facts.bound.identity == seen.identity
             cost = facts.bound.npu if facts.bound is not None and own else seen.npu
             stages += _waited("encode ahead" if seen.ahead else "encode", began, cost, ended)
-    if facts.prompts:
-        stages.append(("prefill ahead", facts.prompts[0][0], facts.prompts[-1][0]))
     usage = facts.ended.usage if facts.ended is not None else None
+    ahead = facts.prompts[-1][0] if facts.prompts else None
     first = facts.tokens[0][1] if 0 in facts.tokens else None
     if usage is not None and usage.first_token_at:
         first = usage.first_token_at
     if first is not None and usage is not None and usage.prefill_ms:
         begin = first - round(max(usage.first_token_ms, usage.prefill_ms) * 1e6)
+        if ahead is not None and facts.prompts[-1][1].done < facts.prompts[-1][1].total:
+            ahead = max(ahead, begin)  # the question came meanwhile, and waited for it
         waited = usage.npu.wait_ms if usage.npu is not None else 0.0
         stages += _waited("prefill", begin, usage.npu, begin + round((waited + usage.prefill_ms) * 1e6))
+    if facts.prompts:
+        stages.append(("prefill ahead", facts.prompts[0][0], ahead))
     stages.append(("generate", first, facts.sent.get(ReplyEnded)))
     sound = min(facts.speaking.values(), default=None)
     stages += _voiced(min(facts.sentences.values(), default=None), facts.voice_ms, sound)

@@ -11,6 +11,7 @@ from assistant.core.events import Teller, picture_url
 from assistant.core.snapshot import TurnName, named
 from assistant.gateway.commanding import Name, Strict, Text
 from assistant.gateway.errors import Refusal
+from assistant.gateway.link import Closed, Overrun
 from assistant.gateway.routes import Gate
 from assistant.messages import (
     LIVE,
@@ -139,15 +140,19 @@ async def answer(gate: Gate, body: AskBody) -> Answered:
 
 
 async def told(gate: Gate, body: AskBody) -> AsyncIterator[bytes]:
-    """The answer as server-sent events; a refusal after the beginning is an event too."""
-    teller = Teller()
+    """The answer as server-sent events. Raises as ``asked`` before the first; what goes wrong after it is an event."""
+    teller, begun = Teller(), False
     try:
         async for received in asked(gate, conversation_of(body.conversation), body.text, body.camera):
             stamp = received.stamp
             for event in teller.told(received.message, stamp.sender, stamp.sent_at, mine=True):
+                begun = True
                 yield sse(event.name, event.data)
-    except Refusal as refusal:
-        problem = {"where": "dialogue", "detail": refusal.message, "reason": refusal.code, "mend": refusal.mend}
+    except (Refusal, Closed, Overrun) as error:
+        if not begun:
+            raise
+        told = error if isinstance(error, Refusal) else Refusal(503, "stopping", f"{error}.", mend="Ask once more.")
+        problem = {"where": "dialogue", "detail": told.message, "reason": told.code, "mend": told.mend}
         yield sse("pipeline_error", problem)
 
 

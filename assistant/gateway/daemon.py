@@ -145,13 +145,20 @@ async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
         yield part
 
 
-def _post(path: str, handler: Any, summary: str, body: type, answer: Any) -> Route:
-    return Route("POST", f"/api/v1/{path}", handler, summary, body, answer, tags=("commands",))
+def _post(path: str, handler: Any, summary: str, body: type, answer: Any, *also: str) -> Route:
+    return Route("POST", f"/api/v1/{path}", handler, summary, body, answer, tags=("commands",), also=also)
 
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/v1/state", state, "How everything is now", answer=State, tags=("daemon",)),
-    _post("ask", ask, "Ask, and read the answer; with stream as server-sent events", AskBody, Answered),
+    _post(
+        "ask",
+        ask,
+        "Ask, and read the answer; with stream as server-sent events",
+        AskBody,
+        Answered,
+        "text/event-stream",
+    ),
     _post("say", say, "Say this at the device's speaker", SayBody, Said),
     _post("interrupt", interrupt, "End what is being answered or said", OfConversation, Interrupted),
     _post("clear", clear, "Forget a conversation", OfConversation, Confirmed),

@@ -41,7 +41,7 @@ class ErrorDocument(msgspec.Struct, frozen=True):
 
 def told(refusal: Refusal, path: str) -> dict[str, Any]:
     """The body of an error, as the clients of this path know it: OpenAI's, Ollama's, or the daemon's own."""
-    if path == "/v1" or path.startswith("/v1/"):
+    if path in ("/v1", "/rkllm_chat") or path.startswith("/v1/"):
         kind = "invalid_request_error" if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
         kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
         text = f"{refusal.message} {refusal.mend}".strip()

@@ -20,11 +20,13 @@ from assistant.core.readiness import SILENT_S
 from assistant.core.turnfacts import TurnRecord
 from assistant.core.vitals import Beat, Vitals
 from assistant.gateway import machine
+from assistant.gateway.line import Line
 from assistant.messages import SERVICES, Interrupt, Message, Reason, SpeechDropped, WakeWord
 
 STATES = ("starting", "ready", "degraded", "stopping")
 JOBS = ("encode", "reply")  # of the NPU
 CONNECTIONS = ("http", "websocket")
+QUEUES = ("model", "recognition", "synthesis")  # of programs
 
 
 class Metrics:
@@ -62,6 +64,11 @@ class Metrics:
         )
         for kind in CONNECTIONS:
             self._open.labels(kind)
+        self._waiting = Gauge(
+            "assistant_queue_waiting", "Requests that wait in a queue.", ("queue",), registry=self.registry
+        )
+        self._waited = self._histogram("queue_wait_seconds", "How long a request waited in its queue.", queue=QUEUES)
+        self._refused = self._counter("queue_refused", "Requests for which a queue had no place.", queue=QUEUES)
         self._slow = self._counter("slow_clients_dropped", "Clients that were too slow for what they followed.")
         self._slow_told = 0
         self.registry.register(Vital(vitals, clock, version, tree or Tree()))
@@ -93,6 +100,18 @@ class Metrics:
         for job, cost in record.npu.items():
             self._npu_wait.labels(job).observe(cost.wait_ms / 1000)
             self._npu_hold.labels(job).observe(cost.hold_ms / 1000)
+
+    def queue(self, name: str, line: Line) -> None:
+        """Watch a queue from now on; ``name``: of QUEUES."""
+
+        def noted(wait_s: float | None) -> None:
+            if wait_s is None:
+                self._refused.labels(name).inc()
+            else:
+                self._waited.labels(name).observe(wait_s)
+
+        self._waiting.labels(name).set_function(lambda: line.waiting)
+        line.noted = noted
 
     def opened(self, kind: str) -> None:
         """A request came ("http"), or a socket ("websocket")."""

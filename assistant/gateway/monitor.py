@@ -5,7 +5,6 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.core import readiness
-from assistant.core.ledger import Ledger
 from assistant.core.readiness import Missing
 from assistant.core.vitals import Vitals
 from assistant.gateway.link import Link
@@ -21,7 +20,7 @@ class Monitor:
 
     def __init__(self, link: Link, clock: Callable[[], int], version: str) -> None:
         self._link, self._clock = link, clock
-        self._vitals, self._ledger = Vitals(), Ledger()
+        self._vitals = Vitals()
         self.metrics = Metrics(self._vitals, clock, version)
         link.watch(self.note)
 
@@ -29,8 +28,6 @@ class Monitor:
         message, sender, sent_at = received.message, received.stamp.sender, received.stamp.sent_at
         self._vitals.fold(message, sender, sent_at)
         self.metrics.fold(message)
-        for record in self._ledger.fold(message, sent_at) + self._ledger.expire(sent_at):
-            self.metrics.ended(record)
 
     @property
     def alive(self) -> bool:

@@ -71,7 +71,8 @@ def _answer(route: Route, shape_of: dict[int, Any]) -> dict[str, Any]:
     if isinstance(route.answer, str):
         return {"200": {"description": route.summary, "content": {route.answer: {}}}}
     shape = shape_of.get(id(route.answer), {"type": "object"})
-    return {"200": {"description": route.summary, "content": {"application/json": {"schema": shape}}}}
+    content = {"application/json": {"schema": shape}, **{kind: {} for kind in route.also}}
+    return {"200": {"description": route.summary, "content": content}}
 
 
 def _refusal(route: Route, shape_of: dict[int, Any]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from assistant.gateway.diagnosis import Doctor
 from assistant.gateway.errors import Refusal
 from assistant.gateway.hub import Hub
 from assistant.gateway.keys import Keys
+from assistant.gateway.line import Line
 from assistant.gateway.link import Link
+from assistant.gateway.metrics import QUEUES
 from assistant.gateway.monitor import Monitor
 from assistant.gateway.pictures import Pictures
 from assistant.gateway.records import Records
@@ -42,13 +44,18 @@ class Gate:
         directory."""
         self.link, self.settings, self.config, self.clock = link, settings, config, clock
         self.version, self.keys = version, keys
+        self.line = Line(settings.limits.queue, settings.limits.wait_s)  # before the language model
+        self.ears = Line(settings.limits.queue, settings.limits.wait_s)  # before speech recognition
+        self.voice = Line(settings.limits.queue, settings.limits.wait_s)  # before speech synthesis
         self.monitor = Monitor(link, clock, version)
+        for name, line in zip(QUEUES, (self.line, self.ears, self.voice), strict=True):
+            self.monitor.metrics.queue(name, line)
         self.asking: Counter[str] = Counter()  # conversation -> its questions that are being answered
         self.records = Records(state / turnlog.FILE)
         self.doctor = Doctor(config)
         self.pictures = Pictures(link, settings.limits.clients)
         self.hub = Hub(clock, self.records.told)
-        self.records.over.append(self.hub.over)
+        self.records.over += [self.hub.over, self.monitor.metrics.ended]
         link.watch(self.hub.note)
         link.watch(self.records.note)
         link.watch(self.pictures.note)
@@ -75,6 +82,7 @@ class Route(NamedTuple):
     access: Literal["open", "token"] = "token"
     tags: tuple[str, ...] = ()
     query: Mapping[str, Any] = {}  # parameters of the query string, and of what type
+    also: tuple[str, ...] = ()  # further media types of an answer: text/event-stream, where it may be streamed
 
 
 class SocketRoute(NamedTuple):
@@ -84,9 +92,10 @@ class SocketRoute(NamedTuple):
     access: Literal["open", "token"] = "token"
 
 
-async def read(request: Request, kind: type[B]) -> B:
-    """The JSON body of a request, decoded strictly. Raises Refusal (400, 413, 415)."""
-    said = request.headers.get("content-type", "")
+async def read(request: Request, kind: type[B], any_type: bool = False) -> B:
+    """The JSON body of a request, decoded strictly. ``any_type``: whatever its Content-Type says, for an API whose own
+    examples name none (curl then says it is a form). Raises Refusal (400, 413, 415)."""
+    said = "" if any_type else request.headers.get("content-type", "")
     if said.partition(";")[0].strip().lower() not in ("application/json", ""):
         raise Refusal(
             415, "not_json", f"The body must be JSON, not {said[:60]!r}.", mend="Send Content-Type: application/json."

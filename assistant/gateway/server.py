@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from assistant import paths
-from assistant.gateway import about, daemon, errors, events, health, openapi, page, patience, tls
+from assistant.gateway import about, audio, daemon, errors, events, health, ollama, openai, openapi, page, patience, tls
 from assistant.gateway.errors import Refusal
 from assistant.gateway.guard import Guard, refuse
 from assistant.gateway.keys import Keys, read
@@ -31,7 +31,14 @@ from assistant.service import RESOLVED, Service
 log = logging.getLogger(__name__)
 
 # Each area's table; the document of the API lists them in this order.
-TABLES: tuple[Sequence[Route], ...] = (daemon.ROUTES, about.ROUTES, health.ROUTES)
+TABLES: tuple[Sequence[Route], ...] = (
+    daemon.ROUTES,
+    about.ROUTES,
+    health.ROUTES,
+    openai.ROUTES,
+    audio.ROUTES,
+    ollama.ROUTES,
+)
 
 
 async def document(request: Request, gate: Gate) -> dict[str, Any]:
@@ -73,6 +80,9 @@ def _listener(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Inherited by each connection: else a token waits until the client has acknowledged the one before, 40 ms. asyncio
+    # sees to that only where a socket says that it speaks TCP.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((settings.host, settings.port))
         listener.listen(4 * settings.limits.clients)
@@ -205,9 +215,9 @@ class Dispatch:
             raise Refusal(
                 405, "method_not_allowed", f"{path[:200]} takes {allowed}, not {method}.", headers={"Allow": allowed}
             )
+        request.scope["path_params"], request.scope[ROUTE] = found, route.path
         if route.access == "token":
             self._gate.keys.check(request.headers, method, request.state.ours)
-        request.scope["path_params"], request.scope[ROUTE] = found, route.path
         return written(await route.handler(request, self._gate))
 
     def _find(self, path: str) -> tuple[Mapping[str, Route] | None, Mapping[str, str]]:

@@ -11,7 +11,9 @@ class Limits(config.Settings, frozen=True, kw_only=True):
     audio_s: float = 300.0  # of one upload, or of one utterance through a browser
     requests_per_s: float = 50.0  # of one client, on average …
     burst: int = 200  # … and at once
-    queue: int = 32  # questions of programs that wait for the model
+    queue: int = 32  # questions of programs that wait for the model …
+    wait_s: float = 120.0  # … and how long one of them may
+    answer_s: float = 900.0  # how long the model may take for one
     clients: int = 64  # that follow events, a stream or an answer at the same time
     header_s: float = 10.0  # a request's head must be here within this time
     body_s: float = 60.0  # and its body within this time after it

@@ -1,15 +1,13 @@
 """Vision: answer each Look with the embedding of the newest frame, or say why there is nothing to see."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from assistant import config, thumbs
+from assistant.album import Album, unchanged
 from assistant.config import Engine
 from assistant.core import closer, frames
 from assistant.core.gaze import Gaze, Watch
@@ -19,7 +17,6 @@ from assistant.loading import Loading
 from assistant.messages import (
     LIVE,
     CameraState,
-    Embedding,
     Frame,
     Heartbeat,
     Look,
@@ -30,10 +27,11 @@ from assistant.messages import (
     Voice,
 )
 from assistant.service import Service, Unfit
+from assistant.views import Seen, Views
 from assistant.wire import Received
 from pipelines import vision
 from pipelines.engine import EngineError, told
-from pipelines.image.quality import Fault, Limits, fault
+from pipelines.image.quality import Limits
 from pipelines.npu.lock import Rank
 
 log = logging.getLogger(__name__)
@@ -57,14 +55,6 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     # far as nothing comes of it; and while nobody does.
     speech_duty: float = 0.1
     idle_duty: float = 0.02
-
-
-SENT = 8  # pictures sent for one question each are a camera of their own
-
-
-class Seen(msgspec.Struct, frozen=True):
-    frame: Frame
-    pixels: memoryview | bytes
 
 
 def run(service: Service, settings: Settings) -> None:
@@ -96,14 +86,11 @@ class Eyes:
         self._service, self._settings = service, settings
         self._encoding: Encoding | None = None  # None: the encoder is still loading
         self._gaze = Gaze(settings.same_scene, settings.speech_duty, settings.idle_duty)
-        self._unasked: set[str] = set()  # identities of pictures that were encoded ahead, and shown in no turn yet
+        self._album, self._views = Album(settings.kept), Views(settings.quality)
         self._about: tuple[str, str] | None = None  # camera and region that the spoken conversation asked about last
         self._watched: Look | None = None  # the newest of those ahead
         self._checked = 0  # number of the frame that was last looked at ahead
         self._spared = True  # nothing is to be encoded but for a question: dialogue is not there, or too hot
-        self._newest: OrderedDict[str, Seen] = OrderedDict()  # camera -> its newest frame
-        self._states: dict[str, CameraState] = {}
-        self._embeddings: OrderedDict[str, tuple[Embedding, bytes]] = OrderedDict()  # by identity
         self._waiting: dict[str, tuple[Look, int]] = {}  # conversation -> its newest Look, and when to give up
 
     def open(self, encoder: vision.Encoder) -> None:
@@ -116,15 +103,9 @@ class Eyes:
     def take(self, received: Received) -> None:
         match received.message:
             case Frame() as frame:
-                self._newest[frame.camera] = Seen(frame, received.payload)
-                self._newest.move_to_end(frame.camera)
-                while len(self._newest) > SENT + len(self._states):
-                    self._newest.popitem(last=False)
+                self._views.show(Seen(frame, received.payload))
             case CameraState() as state:
-                if state.called:
-                    self._states[state.camera] = state
-                if state.state != "live":
-                    self._newest.pop(state.camera, None)
+                self._views.note(state)
             case Look() as look if look.until > self._service.clock():
                 if look.ahead:
                     self._gaze.begin(look)
@@ -159,7 +140,7 @@ class Eyes:
 
     def _answer(self, look: Look, last_chance: bool) -> bool:
         name = look.camera or self._settings.camera
-        state, seen = self._states.get(name), self._newest.get(name)
+        state, seen = self._views.state(name), self._views.newest(name)
         if state is not None and state.state == "muted":
             self._service.publish(Unseen(turn=look.turn, why="muted"))
         elif state is not None and state.state == "lost":
@@ -174,8 +155,8 @@ class Eyes:
             self._service.publish(Unseen(turn=look.turn, why="none" if seen is None else "stale"))
         elif look.known and frames.same_scene(look.known_signature, seen.frame.signature, self._settings.same_scene):
             self._noted(look, seen.frame)
-            self._unasked.discard(look.known)
-            self._service.publish(_unchanged(look, seen.frame))
+            self._album.asked(look.known)
+            self._service.publish(unchanged(look, seen.frame))
         else:
             return self._show(look, seen)
         return True
@@ -191,33 +172,21 @@ class Eyes:
     def _show(self, look: Look, seen: Seen) -> bool:
         """False: not yet. What is at work must come to its end first; it may be the very picture."""
         shown = identity(seen.frame, look.region)
-        unasked = [message for message in self._held() if message.identity in self._unasked]
-        found = self._gaze.in_hand(unasked, look, seen.frame)
-        if shown in self._embeddings or found is not None:
+        found = self._gaze.in_hand(self._album.unasked(), look, seen.frame)
+        if shown in self._album or found is not None:
             self._noted(look, seen.frame)
-            self._again(shown if found is None or shown in self._embeddings else found.identity, look, seen.frame)
+            held = shown if found is None or shown in self._album else found.identity
+            self._service.publish(*self._album.again(held, look, seen.frame))
             return True
         assert self._encoding is not None
         if self._encoding.job is not None:
             return False
         self._noted(look, seen.frame)
-        picture = _pixels(seen)
-        if (why := self._fault(seen.frame.camera, picture)) is not None:
+        if (why := self._views.fault(seen)) is not None:
             self._service.publish(Unseen(turn=look.turn, why=why))
             return True
-        self._encoding.begin(Job(look, seen.frame, picture, Rank.USER_WAITS, "asked"))
+        self._encoding.begin(Job(look, seen.frame, seen.picture, Rank.USER_WAITS, "asked"))
         return False
-
-    def _again(self, identity: str, look: Look, frame: Frame) -> None:
-        """An embedding in hand shows what the frame does. What it cost is told with the first turn that shows it."""
-        message, rows = self._embeddings[identity]
-        verified = max(frame.captured_at, message.verified_at)
-        message = msgspec.structs.replace(message, turn=look.turn, verified_at=verified, ahead=look.ahead)
-        if identity not in self._unasked:
-            message = msgspec.structs.replace(message, engine_ms=0.0, npu=None)
-        if not look.ahead:
-            self._unasked.discard(identity)
-        self._service.publish(message, rows)
 
     # --- what nobody has asked yet ---
 
@@ -227,7 +196,7 @@ class Eyes:
             return
         watch = self._gaze.watch
         if watch is not None and watch.look.until > self._service.clock():
-            seen = self._newest.get(watch.look.camera or self._settings.camera)
+            seen = self._views.newest(watch.look.camera or self._settings.camera)
             if seen is not None and seen.frame.seq != self._checked:
                 self._checked = seen.frame.seq
                 self._attend(watch, seen)
@@ -242,12 +211,12 @@ class Eyes:
             return
         if look.known and self._gaze.same(look.known_signature, frame.signature):
             watch.shown = frame.signature
-            self._service.publish(msgspec.structs.replace(_unchanged(look, frame), ahead=True))
+            self._service.publish(unchanged(look, frame))
             return
-        found = self._gaze.in_hand(self._held(), look, frame)
+        found = self._gaze.in_hand(self._album.held(), look, frame)
         if found is not None:
             watch.shown = frame.signature
-            self._again(found.identity, look, frame)
+            self._service.publish(*self._album.again(found.identity, look, frame))
             return
         if not self._gaze.may_encode(watch, frame, self._service.clock()):
             return
@@ -255,36 +224,32 @@ class Eyes:
 
     def _begin(self, before: Look) -> None:
         """Somebody may be beginning to speak: as likely as not, of what they spoke of last."""
-        seen, now = self._newest.get(before.camera or self._settings.camera), self._service.clock()
+        seen, now = self._views.newest(before.camera or self._settings.camera), self._service.clock()
         if seen is None or seen.frame.seq == self._checked or before.anew or self._spared or self._waiting:
             return
         self._checked = seen.frame.seq
         look = msgspec.structs.replace(before, turn=Turn(LIVE, now))
         known = bool(look.known) and self._gaze.same(look.known_signature, seen.frame.signature)
-        if known or self._too_old(seen.frame, look) or self._gaze.in_hand(self._held(), look, seen.frame) is not None:
-            return
-        self._unbidden(look, seen, Rank.USER_SPEAKS, "voice")
+        held = known or self._gaze.in_hand(self._album.held(), look, seen.frame) is not None
+        if not held and not self._too_old(seen.frame, look):
+            self._unbidden(look, seen, Rank.USER_SPEAKS, "voice")
 
     def _refresh(self, camera: str, region: str) -> None:
         """The scene that the conversation is about has changed while nobody spoke."""
-        seen, now = self._newest.get(camera), self._service.clock()
+        seen, now = self._views.newest(camera), self._service.clock()
         if seen is None or seen.frame.seq == self._checked or not self._gaze.may_refresh(now):
             return
         resting = self._gaze.rests(seen.frame)
         self._checked = seen.frame.seq
         look = Look(turn=Turn(LIVE, now), camera=camera, region=region, until=0)
-        if resting and self._gaze.in_hand(self._held(), look, seen.frame) is None:
+        if resting and self._gaze.in_hand(self._album.held(), look, seen.frame) is None:
             self._unbidden(look, seen, Rank.IDLE, "idle")
-
-    def _held(self) -> list[Embedding]:
-        return [message for message, _ in self._embeddings.values()]
 
     def _unbidden(self, look: Look, seen: Seen, rank: Rank, why: Why) -> None:
         """Encode a frame that nobody waits for, if there is anything to be seen on it."""
         assert self._encoding is not None
-        picture = _pixels(seen)
-        if self._fault(seen.frame.camera, picture) is None:
-            self._encoding.begin(Job(look, seen.frame, picture, rank, why))
+        if self._views.fault(seen) is None:
+            self._encoding.begin(Job(look, seen.frame, seen.picture, rank, why))
 
     # --- what was encoded ---
 
@@ -300,8 +265,7 @@ class Eyes:
             self._failed(job, str(done.error))
             return
         awaited = job.why == "asked" and self._awaits(job)
-        self._keep(done, unasked=not awaited)
-        thumbs.show(self._service, done.message, self._encoding.shown(job))
+        self._album.keep(done, unasked=not awaited)
         ms = done.message.engine_ms
         self._gaze.encoded(ms)
         match job.why:
@@ -314,6 +278,7 @@ class Eyes:
                 self._gaze.begun(ms, now)
             case "idle":
                 self._gaze.refreshed(ms, now)
+        thumbs.show(self._service, done.message, self._encoding.shown(job))  # at last: nobody waits for it
 
     def _seen_ahead(self, done: Encoded) -> None:
         """Told while it still shows the scene, and the question has not come, whose look is answered with it."""
@@ -321,20 +286,13 @@ class Eyes:
         if watch is None or not watch.look.turn.same(job.look.turn):
             return
         self._gaze.spend(watch, done.message.engine_ms, self._service.clock())
-        newest = self._newest.get(job.frame.camera)
+        newest = self._views.newest(job.frame.camera)
         if newest is not None and not self._gaze.same(newest.frame.signature, job.frame.signature):
             return  # a prompt with it would only keep the NPU from the next picture
         watch.shown = job.frame.signature
         look, _ = self._waiting.get(job.look.turn.conversation, (None, 0))
         if look is None or not look.turn.same(job.look.turn):
             self._service.publish(msgspec.structs.replace(done.message, turn=watch.look.turn), done.payload)
-
-    def _keep(self, done: Encoded, unasked: bool) -> None:
-        if unasked:
-            self._unasked.add(done.job.identity)
-        self._embeddings[done.job.identity] = done.message, done.payload
-        while len(self._embeddings) > self._settings.kept:
-            self._unasked.discard(self._embeddings.popitem(last=False)[0])
 
     def _failed(self, job: Job, error: str) -> None:
         if job.why != "asked":
@@ -349,28 +307,3 @@ class Eyes:
         """Is the newest look of its conversation the one that the job is for?"""
         look, _ = self._waiting.get(job.look.turn.conversation, (None, 0))
         return look is job.look
-
-    def _fault(self, camera: str, picture: NDArray[np.uint8]) -> Fault | None:
-        """What is wrong with a camera's picture: with all of it, a part may well be a plain wall. A picture that was
-        sent for a question is no camera's, and may be what it likes."""
-        state = self._states.get(camera)
-        return fault(picture, self._settings.quality) if state is not None and state.called else None
-
-
-def _pixels(seen: Seen) -> NDArray[np.uint8]:
-    """RGB [height, width, 3]."""
-    return np.frombuffer(seen.pixels, np.uint8).reshape(seen.frame.height, seen.frame.width, 3)
-
-
-def _unchanged(look: Look, frame: Frame) -> Embedding:
-    return Embedding(
-        turn=look.turn,
-        identity=look.known,
-        camera=frame.camera,
-        frame_seq=frame.seq,
-        captured_at=frame.captured_at,
-        verified_at=frame.captured_at,
-        signature=frame.signature,
-        region=look.region,
-        form="unchanged",
-    )

@@ -14,7 +14,7 @@ from pipelines.audio import wav
 MODEL = "smolvlm-256m"
 ROW = (
     "sequential_ms", "ours_ms", "ratio", "floor_ms", "over_floor", "floor_parts_ms", "wasted_npu_ms", "stages_ms",
-    "sequential_stages_ms", "computed_tokens", "reply_tokens", "turns", "ears", "mouth",
+    "sequential_stages_ms", "computed_tokens", "reply_tokens", "reuse", "turns", "ears", "mouth",
 )  # fmt: skip
 
 

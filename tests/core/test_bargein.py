@@ -8,8 +8,8 @@ from assistant.core.bargein import MS, Candidate, Confirmed, Decider, Dismissed,
 
 FRAME = 20  # ms
 
-# One sign is a frame of 20 ms. "#" a voice that no echo explains, "x" such sound without a voice, "e" speech that the
-# echo explains, "." silence.
+# One sign is a frame of 20 ms. "#" a voice that surely no echo explains, "?" one of which that is not sure yet, "x"
+# sound like "#" without a voice, "e" speech that the echo explains, "." silence.
 QUICK = Settings(
     candidate_ms=60, window_ms=120, confirm_ms=200, backchannel_ms=400, bridge_ms=40, pause_ms=80, words_ms=300,
     voiced_ms=60, short_ms=80, pre_roll_ms=100,
@@ -42,7 +42,7 @@ def heard(signs: str) -> list[str]:
         elif sign == "p":
             events += decider.words("stop it", final=False)
         else:
-            events += decider.frame(at * MS, FRAME * MS, sign != ".", sign in "#x", sign == "#")
+            events += decider.frame(at * MS, FRAME * MS, sign != ".", sign in "#x", sign in "#x?", sign in "#?")
             at += FRAME
     return told(events)
 
@@ -55,6 +55,8 @@ TABLE = [
     ("a short sound in the echo", "eee###eeeeeeee", ["soft 60 from -40", "on 60-120: echo"]),
     ("a cough", "...xxxxxx......", ["soft 60 from -40", "on 60-180: noise"]),
     ("a long cough", "...xxxxxxxxxxxxxxxxxxxx......", ["soft 60 from -40", "on 60-460: noise"]),
+    ("speech that began before that was sure", "...????######", ["soft 60 from -40", "stop 60: speech"]),
+    ("what was never sure", "...????????????", []),
     ("speech that goes on", "...##########", ["soft 60 from -40", "stop 60: speech"]),
     ("speech with holes", "...####..####", ["soft 60 from -40", "stop 60: speech"]),
     ("okay", "...#####....o....", ["soft 60 from -40", "paused 160", "on 60-160: backchannel"]),
@@ -65,7 +67,8 @@ TABLE = [
     ("a stop word while it is said", "...####p", ["soft 60 from -40", "stop 60: stop word"]),
     ("okay, and on it goes", "...####o" + "#" * 16, ["soft 60 from -40", "stop 60: speech"]),
     ("the reply ends under it", "...####|", ["soft 60 from -40", "stop 60: speech"]),
-    ("the reply ends after it", "...#####....|", ["soft 60 from -40", "paused 160", "on 60-160: too short"]),
+    ("the reply ends after it", "...#####....|", ["soft 60 from -40", "paused 160", "stop 60: speech"]),
+    ("the reply ends after a cough", "...##xxx....|", ["soft 60 from -40", "paused 160", "on 60-160: too short"]),
     ("words of nobody", "s...w...", []),
 ]  # fmt: skip
 
@@ -80,12 +83,12 @@ def test_a_backchannel_has_longer_than_other_speech_while_it_is_said() -> None:
     assert heard("..." + "#" * 10)[-1] == "stop 60: speech"
     decider, events = Decider(QUICK), list[Event]()
     for number in range(plain + 5):
-        events += decider.frame(number * FRAME * MS, FRAME * MS, True, True, True)
+        events += decider.frame(number * FRAME * MS, FRAME * MS, True, True, True, True)
         decider.words("okay", final=False)
     assert told(events) == ["soft 0 from -100"]
 
 
-@given(st.text(alphabet="#xe.ows0p|", max_size=150))
+@given(st.text(alphabet="#?xe.ows0p|", max_size=150))
 def test_every_candidate_ends_once_and_nothing_is_told_without_one(signs: str) -> None:
     stories = heard(signs + "." * 30)
     opened = False

@@ -40,11 +40,12 @@ def microphone(
 
 
 def listen(guard: EchoGuard, played: Levels, heard: Levels, first: int = 1000, hold_from: int = 1 << 30) -> Levels:
-    """Two steps at a time, as they come, and from ``hold_from`` on somebody may be speaking; the margins."""
+    """Two steps at a time, as they come, and from ``hold_from`` on somebody may be speaking; how far each step, with
+    those before it, is louder than is explained."""
     margins = []
     for at in range(0, len(played), 2):
         guard.played((first + at) * STEP_NS, played[at : at + 2])
-        margins.append(guard.heard((first + at) * STEP_NS, heard[at : at + 2], hold=at >= hold_from))
+        margins.append(guard.heard((first + at) * STEP_NS, heard[at : at + 2], hold=at >= hold_from)[:, 0])
     return np.concatenate(margins)
 
 
@@ -60,7 +61,7 @@ def test_delay_and_leak_are_found_and_what_is_echo_is_explained(delay: int, leak
         assert abs(guard.estimate.delay_ms - delay * 10) <= 20
         total = leak + 10 * np.log10(response(*ROOMS[room]).sum())
         assert abs(guard.estimate.leak_db - total) < 3.5
-    assert np.mean(margins > 0) < 0.02
+    assert np.mean(margins > 0) < 0.04  # what is wrong once is wrong for the 120 ms that are judged as one
 
 
 @few
@@ -114,6 +115,30 @@ def test_an_echo_rings_on_after_the_reply() -> None:
     assert np.mean(margins[600:] > 0) < 0.03
     assert guard.sounding(1610 * STEP_NS)
     assert not guard.sounding(1900 * STEP_NS)
+
+
+@few
+@given(delays, st.one_of(st.just(-90.0), leaks), st.integers(120, 400), st.integers(0, 150), seeds)
+def test_who_speaks_after_a_reply_is_not_taken_for_its_echo(
+    delay: int, leak: float, length: int, gap: int, seed: int
+) -> None:
+    """Even the first reply, from its last sample on, in a room that rings and in one where nothing of it is heard."""
+    random = np.random.default_rng(seed)
+    played, user = np.full((900, 3), -100.0), np.full((900, 3), -120.0)
+    played[100 : 100 + length] = syllables(length, random)
+    begins = 100 + length + gap
+    user[begins : begins + 150] = syllables(150, random) + 4
+    guard = EchoGuard(Settings())
+    heard = microphone(played, delay, leak, random, room=2, user=user)
+    taken = []
+    for at in range(0, len(played), 2):
+        guard.played((1000 + at) * STEP_NS, played[at : at + 2])
+        margins = guard.heard((1000 + at) * STEP_NS, heard[at : at + 2], hold=at >= begins + 20)
+        taken += [guard.echoing and float(margins.max()) <= 0] * 2
+    assert not all(taken[begins : begins + 20])
+    loud = np.flatnonzero(user[begins + 20 : begins + 150].max(axis=1) > -26) + begins + 20
+    assert np.mean(np.array(taken)[loud]) < 0.1
+    assert not any(taken[begins + 101 :])  # by then no echo can be left
 
 
 def test_what_is_forgotten_teaches_nothing() -> None:

@@ -1,6 +1,7 @@
 """What is encoded before anyone asks: for speech within its share of the time, for idle scenes out of savings."""
 
 import numpy as np
+import pytest
 
 from assistant.core.frames import SAME_SCENE, signature
 from assistant.core.gaze import HANDS_MS, Gaze, Watch
@@ -83,6 +84,31 @@ def test_what_was_spent_at_the_first_sound_is_the_turns_and_given_back_with_it()
         watch = spoken(gaze, start)
         assert watch.spent_ms == 1000.0
         gaze.asked(watch.look.turn, frame(100))
+
+
+@pytest.mark.parametrize("asked_first", [False, True])
+def test_so_is_what_is_done_only_when_it_has_become_speech(asked_first: bool) -> None:
+    gaze = Gaze(SAME_SCENE, speech_duty=0.0, idle_duty=0.0)
+    for start in range(1, 400 * S, 4 * S):
+        gaze.voice(start)
+        assert gaze.may_begin(start)
+        watch = spoken(gaze, start)
+        if asked_first:
+            gaze.asked(watch.look.turn, frame(100))
+        gaze.begun(1000.0, start)
+        gaze.asked(watch.look.turn, frame(100))
+
+
+def test_what_nothing_comes_of_is_not_given_back_with_the_next_speech() -> None:
+    gaze, begun = Gaze(SAME_SCENE, speech_duty=0.0, idle_duty=0.0), 0
+    for start in range(1, 400 * S, 4 * S):
+        gaze.voice(start)
+        if gaze.may_begin(start):
+            gaze.begun(1000.0, start)
+            begun += 1
+        gaze.voice(start + S)  # the next one is another
+        gaze.asked(spoken(gaze, start + S).look.turn, frame(100))
+    assert begun == HANDS_MS / 1000.0
 
 
 def test_a_scene_that_never_holds_is_no_longer_encoded_for_long_jobs() -> None:

@@ -20,12 +20,12 @@ from tests.gateway.door import Answer, Door
 from tests.processes import PATIENCE_S
 
 SETS = ["log.level=warning", "gateway.limits.requests_per_s=1e6", "gateway.limits.burst=1000000"]
-SECRET = "rtsp://user:hush@192.0.2.1/x"
+SERVER = ["dialogue.llm.openai.base_url='http://user:hush@192.0.2.1/v1'", "dialogue.llm.openai.model=m"]
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with private("demo", [*SETS, f"camera.source.ghost.source={SECRET!r}"], gateway=True) as runtime:
+    with private("demo", [*SETS, *SERVER], gateway=True) as runtime:
         client = Client(runtime)
         client.await_ready()
         yield client
@@ -237,7 +237,7 @@ def test_health_has_the_doctors_words(door: Door) -> None:
 
 def test_the_settings_hide_what_is_secret(door: Door) -> None:
     told = get(door, "config")
-    assert told.json["camera"]["source"]["ghost"]["source"] == "rtsp://***@192.0.2.1/x"
+    assert told.json["dialogue"]["llm"]["openai"]["base_url"] == "http://***@192.0.2.1/v1"
     assert b"hush" not in told.body
 
 

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from assistant.checkup.tree import Tree
 from assistant.core.vitals import Vitals
+from assistant.gateway.line import Line
 from assistant.gateway.metrics import Metrics
 from assistant.messages import SERVICES, CameraState, DialogueState, Heartbeat, MicrophoneState, SpeakerState
 from tests import boards, processes
@@ -48,6 +49,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Series:
     vitals.fold(DialogueState(persona="plain", language="en", picture="fresh"), "dialogue", 1)
     metrics = Metrics(vitals, lambda: 1, "1.0", Tree(tree.root))
     metrics.answered("/api/v1/state", 200)
+    metrics.queue("model", Line(1, 1.0))
     text = metrics.render()[0].decode()
     found: Series = {}
     for family in text_string_to_metric_families(text):

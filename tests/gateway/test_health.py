@@ -18,6 +18,7 @@ from assistant.gateway.monitor import Monitor
 from assistant.messages import CameraState, Heartbeat, Mute
 from assistant.notify import Notifier
 from assistant.service import Service
+from tests.gateway.door import TOKEN, opened
 from tests.gateway.test_server import get, where
 from tests.processes import PATIENCE_S
 
@@ -149,3 +150,14 @@ def test_who_died_is_missing_until_it_is_back(join: Callable[..., Bus], tmp_path
     assert json.dumps([one.why for one in gateway.monitor.missing()]) == '["nothing was heard of it for 60 s"]'
     assert b'assistant_service_up{service="vision"} 0.0' in gateway.monitor.render("")[0]
     assert b'assistant_service_up{service="gateway"} 1.0' in gateway.monitor.render("")[0]
+
+
+def test_figures_are_for_who_has_the_token_and_a_sign_of_life_is_for_all(runtime: Path) -> None:
+    with opened(runtime, token=TOKEN) as door:
+        assert door.ask("GET", "/healthz").status == 200
+        for path in ("/readyz", "/metrics"):
+            assert door.ask("GET", path).status == 401
+        told = door.ask("GET", "/metrics", authorization=f"Bearer {TOKEN}")
+        assert told.status == 200
+        assert b'assistant_http_requests_total{route="/metrics",status="401"} 1.0' in told.body
+        assert TOKEN.encode() not in told.body

@@ -1,5 +1,6 @@
 """/metrics: messages go in, and out comes what Prometheus' own parser reads."""
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from assistant.checkup.tree import Tree
 from assistant.core.figures import BUCKETS_S
 from assistant.core.turnfacts import TurnRecord
 from assistant.core.vitals import Vitals
+from assistant.gateway.errors import Refusal
+from assistant.gateway.line import Line
 from assistant.gateway.machine import resident_bytes
 from assistant.gateway.metrics import Metrics
 from assistant.messages import (
@@ -238,3 +241,36 @@ def test_a_process_that_is_gone_has_no_memory(tmp_path: Path) -> None:
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "statm").write_text("torn")
     assert resident_bytes(7, tmp_path) is None
+
+
+def test_a_queue_tells_who_waits_and_who_was_refused(watch: Watch) -> None:
+    line = Line(1, 60.0)
+    watch.metrics.queue("model", line)
+
+    async def crowd() -> dict[str, float]:
+        entered, go = asyncio.Event(), asyncio.Event()
+
+        async def ask(client: str) -> None:
+            async with line.turn(client):
+                entered.set()
+                await go.wait()
+
+        first = asyncio.ensure_future(ask("a"))
+        await entered.wait()
+        second = asyncio.ensure_future(ask("b"))
+        while not line.waiting:
+            await asyncio.sleep(0)
+        with pytest.raises(Refusal, match="wait for the model already"):
+            await ask("c")
+        told = watch.scrape()
+        go.set()
+        await asyncio.gather(first, second)
+        return told
+
+    told = asyncio.run(crowd())
+    assert told["assistant_queue_waiting{queue=model}"] == 1
+    assert told["assistant_queue_refused_total{queue=model}"] == 1
+    after = watch.scrape()
+    assert after["assistant_queue_waiting{queue=model}"] == 0
+    assert after["assistant_queue_wait_seconds_count{queue=model}"] == 2
+    assert after["assistant_queue_refused_total{queue=synthesis}"] == 0

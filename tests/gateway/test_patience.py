@@ -1,21 +1,26 @@
 """Half-open connections, slow writers and slow readers: none holds on for ever."""
 
 import socket
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from assistant.bus import Bus
+from assistant.messages import CameraState, Frame
 from tests.gateway.door import Door, answer, opened
 from tests.processes import PATIENCE_S
 
 LIMITS = {"header_s": 0.4, "body_s": 0.8, "write_s": 1.0}
 
 
-@pytest.fixture
-def door(runtime: Path) -> Iterator[Door]:
-    with opened(runtime, limits=LIMITS) as opened_:
-        yield opened_
+@pytest.fixture(scope="module")
+def door() -> Iterator[Door]:
+    with tempfile.TemporaryDirectory(prefix="ea-", dir="/tmp") as folder, opened(Path(folder), limits=LIMITS) as one:
+        yield one
 
 
 def ends(connection: socket.socket) -> bool:
@@ -72,3 +77,31 @@ def test_the_others_are_served_meanwhile(door: Door) -> None:
     assert door.ask("GET", "/api/v1/state").status == 200
     for connection in held:
         connection.close()
+
+
+def test_who_takes_nothing_is_dropped(door: Door) -> None:
+    """A page that shows a camera and was put to sleep: what it does not take is not kept for it."""
+    camera = Bus(door.runtime, "camera")
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.connect(("127.0.0.1", door.port))
+    reader.settimeout(PATIENCE_S)
+    camera.publish(CameraState(camera="main", state="live", called=("main",)))
+    deadline = time.monotonic() + PATIENCE_S
+    while "main" not in door.ask("GET", "/api/v1/state").json["camera"]:
+        assert time.monotonic() < deadline
+        camera.receive(0.05)
+    reader.sendall(f"GET /api/v1/stream.mjpg?fps=15 HTTP/1.1\r\nHost: 127.0.0.1:{door.port}\r\n\r\n".encode())
+    pixels = np.random.default_rng(7).integers(0, 256, (480, 640, 3), np.uint8).tobytes()  # no JPEG makes it small
+    seq = 0
+    while not camera.wanted(Frame):
+        camera.receive(0.02)
+    while camera.wanted(Frame):  # until the gateway does not look for it any more
+        assert time.monotonic() < deadline + PATIENCE_S
+        seq += 1
+        frame = Frame(camera="main", seq=seq, captured_at=seq, width=640, height=480, signature=b"")
+        camera.publish(frame, pixels)
+        camera.receive(0.03)
+    reader.close()
+    camera.close()
+    assert door.ask("GET", "/api/v1/state").status == 200

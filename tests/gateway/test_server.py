@@ -1,14 +1,18 @@
 """The gateway as a real process, with the daemon of the demo: reached by HTTP."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from assistant.client import Client, private
+from assistant.gateway import server
+from assistant.gateway.settings import Settings
 from assistant.messages import Heartbeat
 from tests.processes import PATIENCE_S
 
@@ -46,6 +50,15 @@ def test_the_state_tells_of_every_service_and_device(url: str) -> None:
         ("microphone", "camera", "vision", "dialogue", "speaker", "gateway"), "ready"
     )
     assert (told["microphone"]["state"], told["camera"]["main"]["state"]) == ("bus", "live")
+
+
+def test_a_token_does_not_wait_for_the_one_before_to_be_acknowledged() -> None:
+    with closing(server._listener(Settings(port=0))) as listener:
+        listener.setblocking(True)
+        with socket.create_connection(listener.getsockname(), timeout=PATIENCE_S):
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_what_is_not_there_is_said_in_the_shape_of_the_path(url: str) -> None:
