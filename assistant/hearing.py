@@ -16,7 +16,7 @@ from assistant.messages import LIVE, AudioIn, SpeechDropped, Turn, Voice
 from assistant.saying import House, Saying, Verdict
 from assistant.scribe import Scribe
 from assistant.service import Service
-from assistant.waking import ROLL_MS, Waking
+from assistant.waking import ROLL_MS, Waking, Woken
 from pipelines import asr, vad
 from pipelines.audio.level import rms_dbfs
 from pipelines.audio.resample import Converter, frames
@@ -139,12 +139,12 @@ class Ear:
         if likely and not self._house.ignored() and not self._waking.why_not(at):
             self._service.publish(Voice(stream=self._name, at=at + length - self._voiced))
 
-    def _wake(self, at: int) -> None:
+    def _wake(self, woken: Woken) -> None:
         """A wake word ended: what follows it is a turn, and a reply is interrupted."""
         self._interrupting.drop()
-        self._house.interrupt(at)
+        self._house.interrupt(woken.at)
         self._over_reply = False
-        events = self._endpointer.claim(at, ROLL_MS, self._waking.await_ms)
+        events = self._endpointer.claim(woken.at, ROLL_MS, self._waking.await_ms, woken.sure)
         told = self._saying is not None
         self._claim([event for event in events if told or not isinstance(event, Dropped)])
 

@@ -20,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from assistant.commands import OK, USAGE, Failure, _settings
+from assistant.config import Engine
 from pipelines.engine import EngineError
+
+ANY_PHRASE = ("microwakeword", "pocketsphinx")  # engines whose phrases can be told by their words alone: auto's choice
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +48,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--published", default="", metavar="NAME", help="model: the manifest's entry to compare with")
     parser.add_argument("--minutes", type=float, default=60.0, help="wakeword: of speech without it (default 60)")
+    parser.add_argument("--engine", default="", help="wakeword: another than the settings have")
+    parser.add_argument(
+        "--recordings", type=Path, default=None, metavar="DIR", help="wakeword: WAV files without it, of yours"
+    )
     parser.add_argument("--scenes", type=int, default=320, help="bargein: how many, of all kinds (default 320)")
     parser.add_argument("--vad", default="auto", metavar="ENGINE", help="bargein: the detector of speech")
     parser.add_argument("--phrase", action="append", metavar="TEXT", help="wakeword: another phrase (may be repeated)")
@@ -93,15 +100,20 @@ def wakeword(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
     if asked.minutes < 0:
         raise Failure("--minutes is a number of minutes, or 0 for none", USAGE)
-    phrases = tuple(asked.phrase or (_wake.PHRASE,))
+    chosen = Engine.read(_settings.load(asked).resolved()["microphone"]["wakeword"])
+    name, tables = asked.engine or chosen.engine, dict(chosen.all_options)
+    for each in ANY_PHRASE if name == "auto" else (name,):
+        if asked.phrase:
+            tables[each] = {**tables.get(each, {}), "phrases": asked.phrase}
+    options = tables if name == "auto" else tables.get(name, {})
     less = (
-        {"each": 4, "questions": 4, "minutes": min(asked.minutes, 0.2)} if asked.quick else {"minutes": asked.minutes}
+        {"each": 1, "questions": 2, "minutes": min(asked.minutes, 0.2)} if asked.quick else {"minutes": asked.minutes}
     )
     try:
-        figures = _wake.measure(_wake.Asked(options={"phrases": phrases}, **less), say)
+        figures = _wake.measure(_wake.Asked(engine=name, options=options, recordings=asked.recordings, **less), say)
     except EngineError as error:
         raise Failure(str(error), USAGE) from error
-    return figures, rows({**figures, "phrases": ", ".join(phrases)}, "")
+    return figures, _wake.lines(figures)
 
 
 def bargein(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:

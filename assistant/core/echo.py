@@ -38,6 +38,7 @@ USUAL_SHARE = 0.99  # of the time it is not further above what is expected than 
 USUAL_DB = 0.02  # … a step: how fast that is learnt
 UNUSUAL_DB = 0.0  # above what is usual
 EVERY = 10  # steps between two estimates
+QUIETEST = -62.0  # dBFS in a band: nobody who speaks is softer
 AMBIENT_DB = 0.05  # a step: how fast the room's own noise is followed
 FLOOR_DB = 2.0  # the mean of a noise lies so much above the floor that is followed
 FLOOR_RISE_DB = 0.03  # a step: how fast the noise floor follows upwards (3 dB a second)
@@ -121,11 +122,12 @@ class EchoGuard:
             self._heard[:, number % KEPT] = row
             self._follow_floor(row)
             expected = self._expected(number) if self._sounds(number) else np.full(len(row), SILENCE)
-            self.echoing = self._sounds(number) and bool(np.any(expected > self._ambient - 3.0))
-            self.ringing = self._sounds(number) and bool(np.mean(expected - self._ambient) > 0)
+            room = np.maximum(self._ambient, QUIETEST)
+            self.echoing = self._sounds(number) and bool(np.any(expected > room - 3.0))
+            self.ringing = self._sounds(number) and bool(np.mean(expected - room) > 0)
             if not hold and np.all(expected < self._ambient - 3.0):
                 self._follow_ambient(row)
-            above = row - np.logaddexp(expected * _LN, self._ambient * _LN) / _LN
+            above = row - np.logaddexp(expected * _LN, room * _LN) / _LN
             self._above.append(float(np.clip(above, LEAST_DB, MOST_DB).mean()))
             together = sum(self._above) / TOGETHER
             briefly = sum(list(self._above)[-BRIEFLY:]) / BRIEFLY
@@ -155,9 +157,9 @@ class EchoGuard:
         """The echo in a step, dBFS in each band."""
         if self.estimate.known and (self.estimate.certain >= SURE):
             answer = self._responses[self._room]
-            power = self._window(self._played, number - self._delay - len(answer) + 1, len(answer) + 1)
-            # of two neighbouring steps the louder: the two clocks' steps do not begin together
-            answers = np.maximum(power[:, :-1] @ answer[::-1], power[:, 1:] @ answer[::-1])
+            power = self._window(self._played, number - self._delay - len(answer), len(answer) + 2)
+            # of three neighbouring steps the loudest: the two clocks' steps do not begin together, nor do they keep pace
+            answers = np.max([power[:, shift : shift + len(answer)] @ answer[::-1] for shift in range(3)], axis=0)
         else:  # it may be any
             answers = self._window(self._played, number - LATEST, LATEST + 2).max(axis=1)
         leak = self._leak if self.estimate.known else self._bound

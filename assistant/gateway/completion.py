@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import itertools
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -30,7 +29,6 @@ from assistant.messages import (
 )
 from assistant.wire import Received
 
-_numbers = itertools.count(1)
 _farewells: set[asyncio.Task[None]] = set()
 
 
@@ -71,8 +69,8 @@ async def complete(gate: Gate, client: str, asked: Asked) -> AsyncIterator[Event
         yield place
         began = time.monotonic()
         await asked.uploads.send(gate.link)
-        conversation = f"api-{hashlib.sha256(client.encode()).hexdigest()[:8]}-{next(_numbers)}"
-        turn = Turn(conversation, gate.clock())
+        # One name a client: the model keeps the KV cache of each apart, and nobody has to remember every request.
+        turn = Turn(f"api-{hashlib.sha256(client.encode()).hexdigest()[:8]}", gate.clock())
         limit_s = gate.settings.limits.answer_s
         kinds = (Thinking, ReplyToken, ToolCall, ReplyEnded)
         with Following(gate, "dialogue", *kinds, where=partial(_of, turn), limit_s=limit_s) as answers:

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from assistant.core.rates import Rates
 from assistant.gateway import records, socketcommands
 from assistant.gateway.errors import Refusal
-from assistant.gateway.hub import Line, encoded
+from assistant.gateway.hub import Letterbox, encoded
 from assistant.gateway.link import Closed, Overrun, Unreachable
 from assistant.gateway.routes import Gate, SocketRoute
 from assistant.gateway.socketcommands import COMMANDS, TALK
@@ -41,11 +41,11 @@ async def listen(socket: WebSocket, gate: Gate) -> None:
     wanted = socket.query_params.get("conversation", "")
     own = wanted if _OWN.fullmatch(wanted) else f"web-{secrets.token_hex(8)}"
     await socket.accept()
-    await Listener(socket, gate, Line(own)).run()
+    await Listener(socket, gate, Letterbox(own)).run()
 
 
 class Listener:
-    def __init__(self, socket: WebSocket, gate: Gate, line: Line) -> None:
+    def __init__(self, socket: WebSocket, gate: Gate, line: Letterbox) -> None:
         self._socket, self._gate, self._line = socket, gate, line
         self._commands: set[asyncio.Task[None]] = set()
         self._talking = Talking(gate, line, lambda work: self._begin(self._told("talk_end", work)))
@@ -64,7 +64,7 @@ class Listener:
                 task.cancel()
             ended = await asyncio.gather(telling, hearing, *self._commands, return_exceptions=True)
         code, why = next((end for end in map(_close, ended) if end is not None), (1000, ""))
-        gate.link.overruns += code == TRY_LATER
+        gate.link.overruns += line.over
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await self._socket.close(code, why)
 

@@ -23,7 +23,7 @@ def encoded(name: str, data: dict[str, Any], at: int) -> str:
     return _ENCODER.encode({"event": name, "data": data, "at": at}).decode()
 
 
-class Line:
+class Letterbox:
     """What one listener has still to be told. ``conversation`` is its own."""
 
     def __init__(self, conversation: str) -> None:
@@ -45,6 +45,11 @@ class Line:
             self._waiting.clear()
         self._news.set()
 
+    @property
+    def over(self) -> bool:
+        """Was its listener too slow?"""
+        return self._over
+
     async def get(self) -> str | bytes:
         """The next item. Raises Overrun."""
         while not self._waiting:
@@ -63,16 +68,16 @@ class Hub:
     def __init__(self, clock: Callable[[], int], wall: Callable[[TurnRecord], dict[str, Any]]) -> None:
         """``wall``: a record as it is told, with the time of day."""
         self._clock, self._wall = clock, wall
-        self._lines: list[Line] = []
+        self._lines: list[Letterbox] = []
         self._teller = Teller()
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def join(self, line: Line) -> None:
+    def join(self, line: Letterbox) -> None:
         self._lines.append(line)
 
-    def leave(self, line: Line) -> None:
+    def leave(self, line: Letterbox) -> None:
         self._lines.remove(line)
 
     def note(self, received: Received) -> None:
@@ -96,7 +101,7 @@ class Hub:
         if lines:
             self._tell(Event("turn_record", self._wall(record)), self._clock(), lines)
 
-    def _tell(self, event: Event, at: int, lines: list[Line]) -> None:
+    def _tell(self, event: Event, at: int, lines: list[Letterbox]) -> None:
         if lines:
             text = encoded(event.name, event.data, at)
             for line in lines:

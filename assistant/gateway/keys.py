@@ -1,20 +1,15 @@
 """The tokens that clients show, and the sessions of the console."""
 
-import os
-import stat
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from starlette.datastructures import Headers
 
-from assistant import paths
+from assistant import tokens
 from assistant.core import access
 from assistant.gateway.errors import Refusal
 from assistant.gateway.settings import Settings
 from assistant.service import Unfit
-
-MAKE_ONE = "assistant gateway token makes one"
 
 
 class Keys:
@@ -59,44 +54,14 @@ class Keys:
             401,
             "token_needed",
             message,
-            mend=f"Send it as Authorization: Bearer, or sign in at /; {MAKE_ONE} on the device.",
+            mend=f"Send it as Authorization: Bearer, or sign in at /; {tokens.MAKE_ONE} on the device.",
             headers={"WWW-Authenticate": 'Bearer realm="edge-assistant"'},
         )
 
 
 def read(settings: Settings) -> tuple[str, ...]:
-    """The tokens that clients must show; none where only this machine can reach us and no file is named. Raises
-    Unfit."""
-    wide = not access.loopback(settings.host)
-    if not settings.token_file:
-        if not wide:
-            return ()
-        if not paths.own_token().is_file():
-            raise Unfit(
-                f"gateway.host = {settings.host!r} lets other machines in, and there is no token to ask them for; "
-                f"{MAKE_ONE}, or listen at 127.0.0.1"
-            )
-    path, handed = _place(settings.token_file)
+    """The tokens that clients must show. Raises Unfit."""
     try:
-        text, mode = path.read_text("utf-8"), stat.S_IMODE(path.stat().st_mode)
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise Unfit(f"the token cannot be read from {path} (gateway.token_file): {why}; {MAKE_ONE}") from error
-    if mode & 0o077 and not handed:
-        raise Unfit(f"{path} (gateway.token_file) can be read by other users of this machine; chmod 600 {path}")
-    try:
-        return access.tokens(text)
-    except ValueError as error:
-        raise Unfit(f"{path} (gateway.token_file): {error}; {MAKE_ONE}") from error
-
-
-def _place(named: str) -> tuple[Path, bool]:
-    """Where the file lies, and whether it is a credential that systemd hands to us (and guards). A plain name is one of
-    these, or stands beside the user's settings."""
-    if not named:
-        return paths.own_token(), False
-    path = Path(named).expanduser()
-    if path.name != named:
-        return path, False
-    given = os.environ.get("CREDENTIALS_DIRECTORY")
-    return (Path(given) / named, True) if given else (paths.own_token().with_name(named), False)
+        return tokens.read(settings.host, settings.token_file)
+    except tokens.TokenError as error:
+        raise Unfit(str(error)) from error

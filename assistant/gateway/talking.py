@@ -13,7 +13,7 @@ from assistant.core.snapshot import named
 from assistant.gateway import asking
 from assistant.gateway.commanding import Code, Strict
 from assistant.gateway.errors import Refusal
-from assistant.gateway.hub import Line, encoded
+from assistant.gateway.hub import Letterbox, encoded
 from assistant.gateway.routes import Gate
 from assistant.messages import ReplyEnded, ReplyToken, Synthesize, Synthesized, Transcribe, Transcript, Turn
 from pipelines.audio.resample import convert
@@ -32,7 +32,9 @@ class Begin(Strict, frozen=True, kw_only=True):
 class Talking:
     """One client's. ``begin``, ``hear``, then ``end`` or ``cancel``; ``stop`` ends also what is being answered."""
 
-    def __init__(self, gate: Gate, line: Line, begin_task: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]):
+    def __init__(
+        self, gate: Gate, line: Letterbox, begin_task: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+    ):
         """``begin_task``: runs a coroutine, and tells the client what it raises."""
         self._gate, self._line, self._begin_task = gate, line, begin_task
         self._open: Begin | None = None

@@ -30,26 +30,33 @@ class Form(Protocol):
 
 
 class Telling(Response):
-    """An answer that begins with the first event of which something is told: until then an error has its own status."""
+    """An answer that begins with the first event of which something is told: until then an error has its own status.
+
+    Events are taken as they come, however slowly they are read: who is slow keeps nobody else waiting.
+    """
 
     def __init__(self, path: str, events: AsyncIterator[object], form: Form) -> None:
         super().__init__()
         self._path, self._events, self._form = path, events, form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-        told, gone = loop.create_task(self._tell(scope, receive, send)), loop.create_task(_gone(receive))
+        loop, waiting = asyncio.get_running_loop(), Waiting()
+        tasks = (
+            loop.create_task(self._tell(waiting, scope, receive, send)),
+            loop.create_task(_gone(receive)),
+            loop.create_task(waiting.fill(self._events)),
+        )
         try:
-            await asyncio.wait((told, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks[:2], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (told, gone):
+            for task in tasks:
                 task.cancel()
-            outcomes = await asyncio.gather(told, gone, return_exceptions=True)
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
                 raise outcome
 
-    async def _tell(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _tell(self, waiting: "Waiting", scope: Scope, receive: Receive, send: Send) -> None:
         begun, place = False, Place(0, 0.0)
 
         async def put(body: bytes) -> None:
@@ -57,17 +64,17 @@ class Telling(Response):
             if not begun:
                 begun = True
                 headers = {"content-type": self._form.media_type, **place.headers}
+                if isinstance(self._form, Whole):
+                    headers["content-length"] = str(len(body))
                 raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
                 await send({"type": "http.response.start", "status": 200, "headers": raw})
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
         try:
-            async with aclosing(self._events) as events:  # type: ignore[type-var]
-                async for event in events:
-                    if isinstance(event, Place):
-                        place = event
-                    if body := self._form.event(event):
-                        await put(body)
+            async for events in waiting:
+                place = next((event for event in events if isinstance(event, Place)), place)
+                if body := b"".join(map(self._form.event, events)):
+                    await put(body)
         except (Refusal, Unreachable, Overrun, Closed) as error:
             refusal = as_refusal(error)
             if not begun:
@@ -77,6 +84,42 @@ class Telling(Response):
             log.warning("an answer broke off: %s", refusal.message)
             await put(self._form.failure(refusal))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Waiting:
+    """Events that came and were not told yet. ``async for`` gives all that wait, and raises what they ended in."""
+
+    def __init__(self) -> None:
+        self._events: list[object] = []
+        self._news = asyncio.Event()
+        self._over = False
+        self._error: Exception | None = None
+
+    async def fill(self, events: AsyncIterator[object]) -> None:
+        try:
+            async with aclosing(events):  # type: ignore[type-var]
+                async for event in events:
+                    self._events.append(event)
+                    self._news.set()
+        except Exception as error:
+            self._error = error
+        finally:
+            self._over = True
+            self._news.set()
+
+    async def __aiter__(self) -> AsyncIterator[list[object]]:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            events, self._events = self._events, []
+            if events:
+                yield events
+            elif self._over:
+                break
+            if self._over:
+                self._news.set()
+        if self._error is not None:
+            raise self._error
 
 
 class Whole:

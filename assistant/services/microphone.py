@@ -69,10 +69,9 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     wakeword: Engine = Engine("auto")  # used in the mode "wakeword" alone
     button: Engine = Engine("none")
     contacts: Contacts = Contacts()  # of that button: bouncing, how long is too long, whether it unmutes
-    # Speech during a reply: "half" is ignored (the button, the keyboard and a wake word are not); "full" interrupts;
-    # "auto" interrupts while the reply's echo can be told from it. Both may take what is said right after a reply for
-    # its echo, and miss more than they should in noise (assistant bench bargein): so neither is the default.
-    duplex: Literal["auto", "half", "full"] = "half"
+    # Speech during a reply: "auto" interrupts it while the reply's echo can be told from who speaks; "full" always;
+    # "half" is ignored (the button, the keyboard and a wake word are not). What is missed: assistant bench bargein.
+    duplex: Literal["auto", "half", "full"] = "auto"
     over_reply: overhearing.Settings = overhearing.Settings()
 
 

@@ -17,11 +17,12 @@ RATE = 16_000  # Hz of everything that is fed
 class Detection(msgspec.Struct, frozen=True):
     """A phrase was said. ``score`` 0..1: how sure; ``end``: where it ends, in samples since the stream began or was
     reset. An engine that does not know the end exactly tells an earlier one: what is cut off there must never be the
-    first word of the question."""
+    first word of the question. ``sure``: by then it had ended, where that is later."""
 
     phrase: str
     score: float
     end: int
+    sure: int = 0
 
 
 class Spotter(Protocol):

@@ -16,7 +16,7 @@ CONTEXT = RATE  # samples that are looked at: the phrase, for how loud it was, a
 PAUSE = 7  # blocks that are a pause; a closed "k" or "t" is shorter
 SPREAD_DB = 8.0  # a voice that stands out less from what is between its sounds shows no pauses
 WAIT = RATE // 10  # samples: so long after it was first believed a pause is waited for
-REST = RATE // 2  # samples: what is believed again sooner is still the same
+REST = RATE * 3 // 10  # samples: what is believed again sooner is still the same
 
 
 class Ends:
@@ -51,8 +51,8 @@ class Ends:
             reach = self._fed - first + self._latest
             back = pause(self._recent, reach)
             if back is not None or self._fed - first >= WAIT:
-                end = self._fed - (reach if back is None else back)
-                found.append(Detection(phrase, min(1.0, score), max(0, end)))
+                end = max(0, self._fed - (reach if back is None else back))
+                found.append(Detection(phrase, min(1.0, score), end, self._fed if back is None else end))
                 del self._waiting[phrase]
         return found
 

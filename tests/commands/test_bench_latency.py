@@ -78,6 +78,25 @@ def test_scenes_do_not_look_alike() -> None:
         assert all(np.abs(one.astype(int) - other).max() > 30 for other in scenes[:number])
 
 
+def test_no_case_has_the_questions_of_another_in_its_prompt(tmp_path: Path) -> None:
+    script, asked = _latency_cases.Script(tmp_path), 3
+    script.begin()
+    for case in CASES:
+        script.ask(case, asked)
+    earlier: list[int] = []  # questions in the conversation of each that is measured
+    count = 0
+    for number, step in enumerate(script.steps, 1):
+        if step.clear:
+            count = 0
+        if number in script.measured:
+            earlier.append(count)
+        count += step.ask is not None or step.hear is not None
+    assert len(earlier) == asked * len(CASES)
+    assert [max(earlier[at : at + asked]) for at in range(0, len(earlier), asked)] == [
+        asked if case.scene == "still" else 0 for case in CASES
+    ]
+
+
 def test_the_machine_and_what_was_lost_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "latency", "--cases", "nothing"]) == 2
     told = capsys.readouterr().err

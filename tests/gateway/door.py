@@ -5,7 +5,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,8 +89,8 @@ def answer(connection: socket.socket) -> Answer:
 
 
 @contextmanager
-def opened(runtime: Path, token: str = "", **settings: Any) -> Iterator[Door]:
-    """``token``: one that it asks for."""
+def opened(runtime: Path, token: str = "", services: Sequence[str] = (), **settings: Any) -> Iterator[Door]:
+    """``token``: one that it asks for. ``services``: those that the daemon is to run."""
     runtime.mkdir(exist_ok=True)
     if token:
         file = Path(tempfile.mkdtemp(dir=runtime)) / "token"
@@ -98,6 +98,8 @@ def opened(runtime: Path, token: str = "", **settings: Any) -> Iterator[Door]:
         file.write_text(f"# of the tests\n{token}\n")
         settings["token_file"] = str(file)
     command = processes.service(runtime, "gateway", MODULE, **{"port": 0, **settings})
+    resolved = runtime / "settings.json"
+    resolved.write_text(json.dumps({**json.loads(resolved.read_text()), "supervisor": {"services": services}}))
     log = runtime / "gateway.log"
     quoted = " ".join(f"'{part}'" for part in command)
     nursery = Nursery()

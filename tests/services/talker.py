@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipelines import engine
-from pipelines.llm import Capabilities, Ended, Event, Message, Prefilled, Sampling, Thought, Token
+from pipelines.llm import Capabilities, Ended, Event, Message, Prefilled, Sampling, Thought, Token, ToolCall
 
 WIDTH = 4
 
@@ -19,6 +19,7 @@ class Options(engine.Options, frozen=True, kw_only=True):
     # {wait}: until there is a file beside it that ends in .go
     log: str = ""  # a file that each prompt is written to, as it is given: a JSON line
     pictures: bool = False  # it takes embeddings, of width WIDTH
+    tools: bool = False  # it calls functions: a piece {call} is a call of the first one that it is given
     loads: str = ""  # a file that it waits for when it is loaded
 
 
@@ -34,6 +35,7 @@ class Engine:
             width=WIDTH if options.pictures else 0,
             context=4096,
             ahead="pictures" if options.log else "nothing",
+            tools=options.tools,
         )
         if options.loads:
             _await(Path(options.loads))
@@ -56,6 +58,9 @@ class Engine:
                 threading.Event().wait()
             if piece == "{wait}":
                 _await(self._script.with_suffix(".go"))
+                continue
+            if piece == "{call}":
+                yield ToolCall("call_1", sampling.tools[0].name, '{"on": true}')
                 continue
             yield Thought() if piece is None else Token(piece.replace("{max_tokens}", str(sampling.max_tokens)))
         yield Ended(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assistant.commands import _wake
+from assistant.commands import _wake, _wake_scene
 from pipelines import wakeword
 from pipelines.engine import EngineError
 from pipelines.wakeword import Detection
@@ -30,8 +30,8 @@ def subject() -> wakeword.Spotter:
 
 
 @pytest.fixture
-def scene() -> _wake.Scene:
-    return _wake.Scene(3)
+def scene() -> _wake_scene.Scene:
+    return _wake_scene.Scene(3)
 
 
 def hear(subject: wakeword.Spotter, pcm: NDArray[np.int16], block: int = 320) -> list[Detection]:
@@ -39,10 +39,10 @@ def hear(subject: wakeword.Spotter, pcm: NDArray[np.int16], block: int = 320) ->
     return [found for at in range(0, len(pcm), block) for found in subject.feed(pcm[at : at + block])]
 
 
-def test_a_phrase_is_told_once_with_its_end(subject: wakeword.Spotter, scene: _wake.Scene) -> None:
+def test_a_phrase_is_told_once_with_its_end(subject: wakeword.Spotter, scene: _wake_scene.Scene) -> None:
     assert subject.phrases == ("alexa", "hey jarvis", "okay nabu", "hey mycroft")
     ends = []
-    for _ in _wake.VOICES:
+    for _ in _wake_scene.ESPEAK:
         call = scene.speech("alexa")
         (found,) = hear(subject, scene.noisy([np.zeros(24_000), call, np.zeros(16_000)], 20, 0))
         assert (found.phrase, found.score > 0.9) == ("alexa", True)
@@ -52,7 +52,9 @@ def test_a_phrase_is_told_once_with_its_end(subject: wakeword.Spotter, scene: _w
 
 
 @pytest.mark.parametrize(("phrase", "voice"), [("hey jarvis", 7), ("okay nabu", 0), ("hey mycroft", 1)])
-def test_each_phrase_has_its_network(subject: wakeword.Spotter, scene: _wake.Scene, phrase: str, voice: int) -> None:
+def test_each_phrase_has_its_network(
+    subject: wakeword.Spotter, scene: _wake_scene.Scene, phrase: str, voice: int
+) -> None:
     for _ in range(voice):
         scene.speech("no")
     pcm = scene.noisy([np.zeros(24_000), scene.speech(phrase), np.zeros(16_000)], None, 0)
@@ -63,13 +65,15 @@ def test_each_phrase_has_its_network(subject: wakeword.Spotter, scene: _wake.Sce
 
 @pytest.mark.parametrize("block", [7, 160, 999, 100_000])
 def test_it_does_not_matter_how_it_is_fed(subject: wakeword.Spotter, block: int) -> None:
-    scene = _wake.Scene(3)
+    scene = _wake_scene.Scene(3)
     pcm = scene.noisy([np.zeros(16_000), scene.speech("alexa"), np.zeros(8000), scene.speech("no")], 20, 0)
     assert hear(subject, pcm, block) == hear(subject, pcm)
     assert len(hear(subject, pcm)) == 1
 
 
-def test_it_is_told_each_time_and_after_a_reset_as_at_first(subject: wakeword.Spotter, scene: _wake.Scene) -> None:
+def test_it_is_told_each_time_and_after_a_reset_as_at_first(
+    subject: wakeword.Spotter, scene: _wake_scene.Scene
+) -> None:
     call = scene.speech("alexa")
     pcm = scene.noisy([np.zeros(16_000), *[call, np.zeros(24_000)] * 3], 20, 0)
     first = hear(subject, pcm)
@@ -77,7 +81,7 @@ def test_it_is_told_each_time_and_after_a_reset_as_at_first(subject: wakeword.Sp
     assert hear(subject, pcm) == first
 
 
-def test_other_sentences_silence_and_noise_are_no_call(subject: wakeword.Spotter, scene: _wake.Scene) -> None:
+def test_other_sentences_silence_and_noise_are_no_call(subject: wakeword.Spotter, scene: _wake_scene.Scene) -> None:
     assert _wake.mistakes(subject, scene, 0.5) == 0
     assert hear(subject, np.zeros(16_000 * 3, np.int16)) == []
     assert hear(subject, scene.noisy([np.zeros(16_000 * 3)], 5, 0)) == []
@@ -93,7 +97,7 @@ def own(tmp_path: Path) -> Path:
     return tmp_path / "own.json"
 
 
-def test_a_network_of_ones_own_is_heard(own: Path, scene: _wake.Scene) -> None:
+def test_a_network_of_ones_own_is_heard(own: Path, scene: _wake_scene.Scene) -> None:
     subject = spotter(phrases=["hello there"], files=[str(own)])
     pcm = scene.noisy([np.zeros(24_000), scene.speech("alexa"), np.zeros(16_000)], 20, 0)
     assert [found.phrase for found in hear(subject, pcm)] == ["hello there"]

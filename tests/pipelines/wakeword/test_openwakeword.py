@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from assistant.commands import _wake
+from assistant.commands import _wake, _wake_scene
 from pipelines import wakeword
 from pipelines.engine import EngineError
 from pipelines.wakeword import Detection
@@ -159,9 +159,9 @@ def published(*phrases: str) -> Engine:
 
 
 def test_the_published_networks_hear_their_phrase_and_where_it_ends() -> None:
-    subject, scene = published("hey jarvis", "hey mycroft", "alexa"), _wake.Scene(3)
+    subject, scene = published("hey jarvis", "hey mycroft", "alexa"), _wake_scene.Scene(3)
     ends = []
-    for _ in _wake.VOICES:
+    for _ in _wake_scene.ESPEAK:
         call = scene.speech("hey jarvis")
         subject.reset()
         found = hear(subject, scene.noisy([np.zeros(24_000), call, np.zeros(16_000)], None, 0))
@@ -173,7 +173,7 @@ def test_the_published_networks_hear_their_phrase_and_where_it_ends() -> None:
 
 def test_an_hour_begins_without_a_phrase() -> None:
     """What comes before the first sound is silence; where it was nothing at all, each start woke "alexa"."""
-    subject, scene = published("hey jarvis", "hey mycroft", "alexa"), _wake.Scene(3)
+    subject, scene = published("hey jarvis", "alexa"), _wake_scene.Scene(3)
     for _ in range(3):
         subject.reset()
         assert hear(subject, scene.noisy([np.zeros(32_000)], None, 0)) == []
@@ -182,7 +182,7 @@ def test_an_hour_begins_without_a_phrase() -> None:
 
 def test_the_stream_is_cut_up_as_the_networks_were_trained() -> None:
     """The whole sound at once, as the published trainer takes it, gives the scores of the stream."""
-    scene = _wake.Scene(3)
+    scene = _wake_scene.Scene(3)
     pcm = scene.noisy([np.zeros(24_000), scene.speech("hey jarvis"), np.zeros(16_000)], 20, 0)
     pcm, subject = np.concatenate([np.zeros(OVERLAP, np.int16), pcm]), published("hey jarvis")
     steps = range(0, len(pcm) - OVERLAP - STEP + 1, STEP)
