@@ -73,11 +73,13 @@ class Interrupting:
 
     def over(self) -> None:
         """The reply is over by itself."""
+        self._over.guard.over()
         self._handle(self._over.decider.over())
 
     def drop(self) -> None:
         """Something else ended the reply, or took the microphone."""
         self._duck(False)
+        self._over.guard.over()
         self._over.decider.drop()
         self._forget()
 
@@ -93,6 +95,7 @@ class Interrupting:
                     if self._dictation is not None:
                         self._dictation.guess(self._guess)
                 case Confirmed(at=at):
+                    self._over.guard.over()
                     frames = self._clean(at)
                     self._forget()
                     self._soft = False  # the Interrupt that follows says all

@@ -54,8 +54,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recordings", type=Path, default=None, metavar="DIR", help="wakeword: WAV files without it, of yours"
     )
-    parser.add_argument("--scenes", type=int, default=320, help="bargein: how many, of all kinds (default 320)")
-    parser.add_argument("--vad", default="auto", metavar="ENGINE", help="bargein: the detector of speech")
+    parser.add_argument("--scenes", type=int, default=216, help="bargein: how many, of all kinds (default 216)")
+    parser.add_argument("--seed", type=int, default=1, help="bargein: of the scenes (default 1)")
+    parser.add_argument(
+        "--vad",
+        action="append",
+        metavar="ENGINE",
+        help="bargein: the detector of speech (may be repeated; default auto)",
+    )
     parser.add_argument("--phrase", action="append", metavar="TEXT", help="wakeword: another phrase (may be repeated)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
 
@@ -119,12 +125,22 @@ def wakeword(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 
 def bargein(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    from assistant.commands import _bargein
+    from assistant.commands import _bargein, _wake
 
     if asked.scenes < 1:
         raise Failure("--scenes is a number of scenes, at least 1", USAGE)
     try:
-        figures = _bargein.measure(asked.scenes, asked.vad, max(1, asked.turns // 4), say)
+        less = {"wake": _wake.Asked(each=1, questions=1, minutes=0.1)} if asked.quick else {}
+        figures = _bargein.measure(
+            _bargein.Asked(
+                scenes=asked.scenes,
+                seed=asked.seed,
+                engines=tuple(asked.vad or ("auto",)),
+                interruptions=max(1, asked.turns // 4),
+                **less,
+            ),
+            say,
+        )
     except EngineError as error:
         raise Failure(str(error), USAGE) from error
     return figures, rows(figures, "")

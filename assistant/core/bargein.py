@@ -132,6 +132,8 @@ class Decider:
                 return self._confirm("words")
             case "backchannel" if final and self._open.paused:
                 return self._dismiss("backchannel")
+            case "nothing" if final and self._open.paused:  # it counts no longer if it goes on
+                self._open.spoken = self._open.voiced = 0
         return self._judge()
 
     def over(self) -> list[Event]:

@@ -19,6 +19,7 @@ from assistant.core.levels import BANDS, MS, SILENCE, STEP_MS
 
 STEP_NS = STEP_MS * MS
 KEPT = 800  # steps that are remembered
+LATE = 30  # steps: so much later than the sound it may be told what was played
 LOOKED = 300  # steps that an estimate is made of
 ENOUGH = 50  # of them must have been heard
 LATEST = 60  # steps: the longest delay
@@ -74,6 +75,7 @@ class EchoGuard:
         self._heard = np.full((bands, KEPT), np.nan)  # dBFS
         self._last_played = -KEPT  # the newest step in which anything was
         self._newest = 0  # number of the newest step of either
+        self._told = -KEPT  # number of the newest of which it was told what was played, in a reply that goes on
         self._floor = np.full(bands, np.inf)
         self._smooth = np.full(bands, SILENCE)
         self._ambient = np.full(bands, np.inf)  # dBFS that the room has without any echo
@@ -102,6 +104,7 @@ class EchoGuard:
         """What left for the ear from ``at`` (ns) on: float64 [steps, bands], dBFS."""
         first = at // STEP_NS
         self._advance(first + len(levels) - 1)
+        self._told = max(self._told, first + len(levels) - 1)
         for number, row in enumerate(levels, first):
             if number > self._newest - KEPT:
                 self._played[:, number % KEPT] = np.where(row > SILENCE, 10 ** (row / 10), 0.0)
@@ -146,6 +149,10 @@ class EchoGuard:
         """Whether anything of what was played may still be heard at ``at``, ns."""
         return self._sounds(at // STEP_NS)
 
+    def over(self) -> None:
+        """The reply is over: what it was not told of was silence."""
+        self._told = -KEPT
+
     def forget(self, since: int) -> None:
         """What was heard from ``since`` (ns) on was the user: nothing is learnt from it."""
         for number in range(max(since // STEP_NS, self._newest - KEPT + 1), self._newest + 1):
@@ -157,13 +164,21 @@ class EchoGuard:
         """The echo in a step, dBFS in each band."""
         if self.estimate.known and (self.estimate.certain >= SURE):
             answer = self._responses[self._room]
-            power = self._window(self._played, number - self._delay - len(answer), len(answer) + 2)
-            # of three neighbouring steps the loudest: the two clocks' steps do not begin together, nor do they keep pace
+            power = self._sounded(number - self._delay - len(answer), len(answer) + 2)
+            # of three neighbouring steps the loudest: the two clocks' steps do not begin together, nor keep pace
             answers = np.max([power[:, shift : shift + len(answer)] @ answer[::-1] for shift in range(3)], axis=0)
         else:  # it may be any
-            answers = self._window(self._played, number - LATEST, LATEST + 2).max(axis=1)
+            answers = self._sounded(number - LATEST, LATEST + 2).max(axis=1)
         leak = self._leak if self.estimate.known else self._bound
         return np.asarray(10 * np.log10(answers + 1e-12) + leak, np.float64)
+
+    def _sounded(self, first: int, count: int) -> Levels:
+        """What was played in these steps; of what it was not told yet, as loud as the loudest of late."""
+        power, numbers = self._window(self._played, first, count), np.arange(first, first + count)
+        late = (numbers > self._told) & (numbers <= self._told + LATE)
+        if late.any():
+            power[:, late] = self._window(self._played, self._told - LATE + 1, LATE).max(axis=1)[:, None]
+        return power
 
     def _follow_floor(self, row: Levels) -> None:
         """The noise floor falls at once and rises slowly."""

@@ -63,7 +63,14 @@ TABLE = [
     ("stop", "...#####....s", ["soft 60 from -40", "paused 160", "stop 60: stop word"]),
     ("a few words", "...#####....w", ["soft 60 from -40", "paused 160", "stop 60: words"]),
     ("not understood", "...#####....0" + "." * 20, ["soft 60 from -40", "paused 160", "on 60-160: not understood"]),
-    ("not understood, and on it goes", "...#####....0######", ["soft 60 from -40", "paused 160", "stop 60: speech"]),
+    (
+        "not understood, and on it goes", "...#####....0##########",
+        ["soft 60 from -40", "paused 160", "stop 60: speech"],
+    ),
+    (
+        "pieces that nobody understands", "...#####....0#####....0#####....0" + "." * 20,
+        ["soft 60 from -40", "paused 160", "paused 340", "paused 520", "on 60-520: not understood"],
+    ),
     ("a stop word while it is said", "...####p", ["soft 60 from -40", "stop 60: stop word"]),
     ("okay, and on it goes", "...####o" + "#" * 16, ["soft 60 from -40", "stop 60: speech"]),
     ("the reply ends under it", "...####|", ["soft 60 from -40", "stop 60: speech"]),

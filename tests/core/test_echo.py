@@ -118,6 +118,21 @@ def test_an_echo_rings_on_after_the_reply() -> None:
 
 
 @few
+@given(delays, st.floats(-24, -10), st.integers(1, 25), seeds)
+def test_what_is_told_too_late_is_not_taken_for_somebody(delay: int, leak: float, late: int, seed: int) -> None:
+    """A busy machine: the sound is heard before it is told that it was played."""
+    random = np.random.default_rng(seed)
+    played = syllables(700, random)
+    heard, guard = microphone(played, delay, leak, random), EchoGuard(Settings())
+    listen(guard, played[:500], heard[:500])
+    margins = []
+    for at in range(500, 698, 2):
+        guard.played((1000 + at - late) * STEP_NS, played[at - late : at - late + 2])
+        margins.append(guard.heard((1000 + at) * STEP_NS, heard[at : at + 2])[:, 0])
+    assert np.mean(np.concatenate(margins) > 0) < 0.1
+
+
+@few
 @given(delays, st.one_of(st.just(-90.0), leaks), st.integers(120, 400), st.integers(0, 150), seeds)
 def test_who_speaks_after_a_reply_is_not_taken_for_its_echo(
     delay: int, leak: float, length: int, gap: int, seed: int

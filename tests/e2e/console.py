@@ -16,19 +16,23 @@ from assistant.messages import Heartbeat
 
 SPEECH = paths.shipped("config") / "demo" / "speech"
 ELSEWHERE = "console.example"  # a name of this machine that to a browser is another one
-BEFORE_S, AFTER_S = 0.6, 1.2  # of silence around the question: opening the microphone takes a while
+BEFORE_S, AFTER_S = 0.6, 0.4  # of silence around the question: opening the microphone takes a while
 
 # What a page did, for assertions: the sound that it plays, the sound that it sends, and what was refused.
 WATCH = """
-window.seen = {sounds: [], sent: 0, refused: []};
+window.seen = {sounds: [], phases: [], sent: 0, stopped: 0, refused: [], atSound: () => null};
 const start = AudioBufferSourceNode.prototype.start;
 AudioBufferSourceNode.prototype.start = function (when) {
   const peak = this.buffer.getChannelData(0).reduce((most, one) => Math.max(most, Math.abs(one)), 0);
   seen.context = this.context;
-  const {duration, sampleRate: rate} = this.buffer;
-  seen.sounds.push({when, now: this.context.currentTime, duration, rate, peak});
+  seen.sounds.push({when, now: this.context.currentTime, duration: this.buffer.duration, peak});
+  setTimeout(seen.atSound);
   return start.apply(this, arguments);
 };
+const stop = AudioBufferSourceNode.prototype.stop;
+AudioBufferSourceNode.prototype.stop = function () { seen.stopped += 1; return stop.apply(this, arguments); };
+addEventListener("DOMContentLoaded", () => new MutationObserver(() => seen.phases.push(document.body.dataset.phase))
+  .observe(document.body, {attributeFilter: ["data-phase"]}));
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (data) {
   if (typeof data !== "string") seen.sent += data.byteLength / 2;
@@ -51,7 +55,8 @@ class Desk(NamedTuple):
 
 
 def browser_path() -> str | None:
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def free_port() -> int:

@@ -14,9 +14,10 @@ from tests.e2e import console
 from tests.e2e.console import ELSEWHERE, WATCH, Desk
 from tests.gateway import door
 
+# Nothing moves for its own sake: drawing that without a graphics card costs more than the rest.
+DESK = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
 QUESTION = "what-color-is-the-ball"
-PHONE = {"width": 390, "height": 844}
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 OPEN = "#hold[data-state=idle]:enabled"
 
 
@@ -40,11 +41,20 @@ def browser(desk: Desk, recording: tuple[Path, float]) -> Iterator[Any]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def still(browser: Any, desk: Desk) -> Iterator[Any]:
+    """A page for tests that leave it as it is."""
+    looked = Looked(browser, desk.url)
+    looked.page.wait_for_selector(OPEN)
+    yield looked.page
+    looked.context.close()
+
+
 class Looked:
     """A page, and what went wrong on it or left for elsewhere."""
 
     def __init__(self, browser: Any, url: str, **options: Any) -> None:
-        self.context = browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options})
+        self.context = browser.new_context(**{**DESK, **options})
         self.context.add_init_script(WATCH)
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
@@ -115,38 +125,36 @@ def test_talking_is_heard_and_answered_aloud_in_the_browser(look: Any, recording
     page.wait_for_selector("article.turn:not(.open)")
     assert "ball" in page.locator("article.turn .question").inner_text().lower()
     assert "red" in page.locator("article.turn .answer").inner_text()
-    page.wait_for_function("() => seen.sounds.length > 0")
-    page.wait_for_selector("body[data-phase=speaking]")
-    page.wait_for_selector("body[data-phase=idle]")
+    page.wait_for_function(
+        """() => { const last = seen.sounds.at(-1);
+        return last && document.body.dataset.phase === 'idle'
+          && seen.context.currentTime >= last.when + last.duration - 0.05; }"""
+    )
+    assert page.evaluate("seen.context.state") == "running"
+    assert "speaking" in page.evaluate("seen.phases")
     sounds = page.evaluate("seen.sounds")
     assert max(sound["peak"] for sound in sounds) > 0.05  # it is no silence
     for before, after in itertools.pairwise(sounds):
         # One follows the other to the sample; what came too late for that (the machine has much else to do) at once.
         end = before["when"] + before["duration"]
-        assert after["when"] == pytest.approx(
-            end if after["now"] < end else after["now"], abs=1e-4 if after["now"] < end else 0.1
-        )
-    last = sounds[-1]
-    assert page.evaluate("seen.context.state") == "running"
-    assert page.evaluate("seen.context.currentTime") >= last["when"] + last["duration"] - 0.05  # it was played
+        if after["now"] < end:
+            assert after["when"] == pytest.approx(end, abs=1e-4)
+        else:
+            assert after["when"] == pytest.approx(after["now"], abs=0.1)
+    assert "first sound" in page.locator("article.turn .meta").inner_text()
     assert looked.errors == []
 
 
 def test_stop_silences_the_browser_at_once(look: Any, recording: tuple[Path, float]) -> None:
     page = look().page
-    page.evaluate(
-        """() => { window.stopped = 0; const stop = AudioBufferSourceNode.prototype.stop;
-        AudioBufferSourceNode.prototype.stop = function () { stopped += 1; return stop.apply(this, arguments); }; }"""
-    )
+    page.evaluate("() => { seen.atSound = () => document.querySelector('#stop').click(); }")
     talk(page, recording[1])
-    page.wait_for_selector("body[data-phase=speaking]")
-    page.click("#stop")
-    assert page.evaluate("stopped") > 0
+    page.wait_for_function("() => seen.stopped > 0")
     page.wait_for_selector("body[data-phase=idle]")
     played = page.evaluate("seen.sounds.length")
     page.wait_for_selector("article.turn:not(.open)")
-    assert page.evaluate("seen.sounds.length") == played
     page.wait_for_selector(OPEN)
+    assert page.evaluate("seen.sounds.length") == played
 
 
 def talk(page: Any, seconds: float) -> None:
@@ -239,9 +247,8 @@ SAFE = {"P", "BR", "HR", "CODE", "PRE", "STRONG", "EM", "S", "A", "UL", "OL", "L
 SAFE |= {"DIV", "TABLE", "THEAD", "TBODY", "TR", "TH", "TD"}
 
 
-def test_markup_in_an_answer_stays_text(look: Any) -> None:
-    looked = look()
-    drawn = looked.page.evaluate(
+def test_markup_in_an_answer_stays_text(still: Any) -> None:
+    drawn = still.evaluate(
         """async (texts) => { const { render } = await import('/static/markdown.js');
         return texts.map((text) => { const place = document.body.appendChild(document.createElement('div'));
           place.append(render(text));
@@ -256,8 +263,8 @@ def test_markup_in_an_answer_stays_text(look: Any) -> None:
         assert one["links"] == []
         assert set(one["attributes"]) <= {"class", "tabindex", "start"}
     assert "<script>window.harmed = 1</script>" in drawn[0]["text"]
-    assert looked.page.evaluate("window.harmed") is None
-    assert looked.errors == []
+    assert still.evaluate("window.harmed") is None
+    assert still.evaluate("seen.refused") == []
 
 
 def test_markup_in_a_question_stays_text(look: Any) -> None:
@@ -283,8 +290,8 @@ MARKDOWN = {
 }
 
 
-def test_markdown_is_drawn(look: Any) -> None:
-    drawn = look().page.evaluate(
+def test_markdown_is_drawn(still: Any) -> None:
+    drawn = still.evaluate(
         """async (texts) => { const { render } = await import('/static/markdown.js');
         return texts.map((text) => { const place = document.createElement('div'); place.append(render(text));
           return place.innerHTML; }); }""",
@@ -293,18 +300,17 @@ def test_markdown_is_drawn(look: Any) -> None:
     assert dict(zip(MARKDOWN, drawn, strict=True)) == MARKDOWN
 
 
-def test_hostile_markdown_is_drawn_in_time(look: Any) -> None:
-    """In proportion to its length: four times the text takes nowhere near sixteen times as long."""
-    took = look().page.evaluate(
+ENDLESS = ("*", "**a", "`a", "[", "[a](", "_a ", "> ", "- ", "|", "~~", "\\", "![", "*a **b ", "a|b\n-|-\n", "# ")
+
+
+def test_long_and_hostile_markdown_is_drawn(still: Any) -> None:
+    """What took time by the square of its length would not end within this test's patience."""
+    drawn = still.evaluate(
         """async (texts) => { const { render } = await import('/static/markdown.js');
-        return texts.map((text) => [2000, 8000].map((length) => { const long = text.repeat(length / text.length);
-          const runs = [1, 2, 3].map(() => {
-            const at = performance.now(); render(long); return performance.now() - at; });
-          return Math.min(...runs); })); }""",
-        ["*", "**a", "`a", "[", "[a](", "_a ", "> ", "- ", "|", "~~", "\\", "![", "*a **b "],
+        return texts.map((text) => render(text.repeat(200000 / text.length)).textContent.length > 0); }""",
+        list(ENDLESS),
     )
-    for short, long in took:
-        assert long <= 12 * short + 20
+    assert len(drawn) == len(ENDLESS)
 
 
 # --- languages, keyboard, narrow screens ---
@@ -360,36 +366,37 @@ UNREACHED = """() => [...document.querySelectorAll('button, input, select')]
   .filter((one) => one.checkVisibility() && one.tabIndex < 0).map((one) => one.id)"""
 
 
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
-def test_everything_has_a_name(look: Any, locale: str) -> None:
-    looked = look(locale=locale)
-    looked.ask("what do you see")
-    looked.page.wait_for_selector("#health .row, #health .group")
-    assert looked.page.evaluate(UNNAMED) == []
-    assert looked.page.evaluate(UNREACHED) == []
-    assert looked.page.evaluate("[...document.images].filter((one) => !one.hasAttribute('alt')).length") == 0
-
-
-@pytest.mark.parametrize("width", [320, 390])
-def test_a_phone_shows_all_of_it_without_scrolling_sideways(look: Any, width: int) -> None:
-    looked = look(viewport={"width": width, "height": 844}, has_touch=True)
+def test_everything_has_a_name_in_both_languages(look: Any) -> None:
+    looked = look()
     page = looked.page
     looked.ask("what do you see")
-    page.wait_for_function("() => document.querySelector('#live .stream')?.dataset.frames > 1")
-    for tab in ("talk", "machine"):
-        page.click(f"[data-tab={tab}]")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        wide = page.evaluate(
-            """() => [...document.querySelectorAll('body *')]
-            .filter((one) => one.checkVisibility() && !one.closest('.aside, .skip, #presets, svg'))
-            .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
-            .map((one) => one.id || one.className)"""
-        )
-        assert wide == []
-    page.click("[data-tab=talk]")
-    for button in ("#hold", "#stop", "#send", "#mute-microphone", "#mute-camera", "#mute-speaker"):
-        box = page.locator(button).bounding_box()
-        assert min(box["width"], box["height"]) >= 40, button
+    page.wait_for_selector("#health .group")
+    for _ in range(2):
+        assert page.evaluate(UNNAMED) == []
+        assert page.evaluate(UNREACHED) == []
+        assert page.evaluate("[...document.images].filter((one) => !one.hasAttribute('alt')).length") == 0
+        page.click("#language")
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(look: Any) -> None:
+    looked = look(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = looked.page
+    looked.ask("what do you see")
+    page.wait_for_function("() => document.querySelector('#live .stream')?.dataset.frames > 0")
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        for tab in ("machine", "talk"):
+            page.click(f"[data-tab={tab}]")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert page.evaluate(WIDE) == []
+        for button in ("#hold", "#stop", "#send", "#mute-microphone", "#mute-camera", "#mute-speaker"):
+            box = page.locator(button).bounding_box()
+            assert min(box["width"], box["height"]) >= 40, button
+
+
+WIDE = """() => [...document.querySelectorAll('body *')]
+  .filter((one) => one.checkVisibility() && !one.closest('.aside, .skip, #presets, svg'))
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.id || one.className)"""
 
 
 def test_how_it_answers_is_set_for_everyone(look: Any) -> None:

@@ -287,7 +287,7 @@ class TestOllama:
     def test_generate(self, client: ollama.Client) -> None:
         answer = client.generate(model="pico", prompt="what can you do?", options={"num_predict": 3, "temperature": 0})
         assert (answer.response, answer.done_reason, answer.eval_count) == ("I answer questions", "length", 3)
-        pieces = [piece.response for piece in client.generate(model="pico", prompt="hello", stream=True)]
+        pieces = [piece.response or "" for piece in client.generate(model="pico", prompt="hello", stream=True)]
         assert "".join(pieces) == client.generate(model="pico", prompt="hello").response
         assert client.generate(model="pico").done_reason == "load"
 
