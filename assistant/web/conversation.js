@@ -1,6 +1,6 @@
 // The conversation as it is written: a question, the picture that it is about, the answer streaming in.
 
-import { byId, h, icon } from "./dom.js";
+import { byId, h, icon, load } from "./dom.js";
 import { render } from "./markdown.js";
 import { firstSound } from "./store.js";
 import { firstWord } from "./trace.js";
@@ -116,9 +116,9 @@ export class Conversation {
     view.node.classList.toggle("sees", Boolean(url));
     view.picture.replaceChildren();
     if (!url) return;
-    const image = h("img", { src: url, alt: "", loading: "lazy", width: "96", height: "72" });
+    const image = h("img", { alt: "", width: "96", height: "72" });
     const button = h("button", { type: "button", "aria-label": t("eye.larger"), onclick: () => this.#hooks.enlarge(url) }, image);
-    image.addEventListener("error", () => {
+    load(image, url, () => {
       button.remove(); // only the newest pictures are kept, and in memory alone
       view.node.classList.remove("sees");
     });

@@ -28,4 +28,17 @@ export function icon(name) {
   return s("svg", { class: "icon", "aria-hidden": "true" }, s("use", { href: `#icon-${name}` }));
 }
 
+const AGAIN_MS = 700;
+const TRIES = 3;
+
+/** Show a picture of the gateway's. A new one may be told of a little before it can be had; one that still is not there
+    later is no longer kept: then ``gone``. */
+export function load(image, url, gone) {
+  let tries = 1;
+  const again = () => image.dataset.of === url && (image.src = `${url}&again=${tries++}`);
+  image.dataset.of = url;
+  image.onerror = () => (tries < TRIES ? setTimeout(again, AGAIN_MS) : gone());
+  image.src = url;
+}
+
 export const byId = (id) => document.getElementById(id);

@@ -1,6 +1,6 @@
 // What the camera sees now, and beside it the picture that the last answer used.
 
-import { byId, h } from "./dom.js";
+import { byId, h, load } from "./dom.js";
 import { duration, t } from "./words.js";
 
 const FPS = 5;
@@ -109,12 +109,13 @@ export class Eye {
     if (url !== this.#answer) {
       this.#answer = url;
       image.hidden = !url;
-      if (url) image.src = url;
-      else image.removeAttribute("src");
-      image.onerror = () => {
+      const gone = () => {
         image.hidden = true;
+        byId("answer-picture").disabled = true;
         this.#facts(picture, true);
       };
+      if (url) load(image, url, gone);
+      else image.removeAttribute("src");
     }
     image.alt = t("eye.answer.alt");
     byId("answer-picture").disabled = !url || image.hidden;

@@ -60,10 +60,15 @@ class Looked:
         self.page.set_default_timeout(PATIENCE_MS)
         self.errors: list[str] = []
         self.hosts: set[str] = set()
-        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         self.page.goto(url, wait_until="commit")
+
+    def _note(self, said: Any) -> None:
+        """A picture that is not kept any more is no error of the page, though the browser writes it down as one."""
+        if said.type == "error" and "/frame.jpg" not in said.location.get("url", ""):
+            self.errors.append(said.text)
 
     def ask(self, text: str) -> Any:
         """Ask by text; gives the turn once its answer is complete."""
