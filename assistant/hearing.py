@@ -12,11 +12,11 @@ from assistant.core.levels import Levels
 from assistant.core.sampleclock import SampleClock
 from assistant.core.speechend import BELOW_DB, overhang
 from assistant.interrupting import Frames, Interrupting
-from assistant.messages import LIVE, AudioIn, SpeechDropped, Turn
+from assistant.messages import LIVE, AudioIn, SpeechDropped, Turn, Voice
 from assistant.saying import House, Saying, Verdict
 from assistant.scribe import Scribe
 from assistant.service import Service
-from assistant.waking import ROLL_MS, Waking
+from assistant.waking import ROLL_MS, Waking, Woken
 from pipelines import asr, vad
 from pipelines.audio.level import rms_dbfs
 from pipelines.audio.resample import Converter, frames
@@ -25,6 +25,7 @@ PCM = NDArray[np.int16]
 MS = 1_000_000  # ns
 BLOCK = asr.RATE // 100  # samples of 10 ms: the end of speech is sought in these
 BLOCK_NS = 10 * MS
+LIKELY_MS = 40  # of speech that may become an utterance
 SOFT_MS = 150  # of quiet before the first sound is recognised with it: a soft consonant may be in it
 FADE_DB = 20.0  # a second: a door that was slammed does not make what is said after it silence
 
@@ -61,6 +62,7 @@ class Ear:
         self._turn = Turn(LIVE, 0)
         self._name = ""
         self._ignored = ""
+        self._voiced = 0  # ns of speech up to now, without a pause, before there is an utterance
         self._cut = False  # the utterance is what follows one that was too long
         self._loudest = -120.0  # dBFS of a frame of late
         self._ends: dict[int, int] = {}  # what the detector takes for the end of speech -> its end
@@ -125,16 +127,24 @@ class Ear:
         free = self._interrupting.frame(at, length, frame, probability >= self._threshold, may, own, self._name)
         # Over a reply nothing but an interruption opens an utterance; what is open is not prolonged by the echo.
         theirs = free or not self._over_reply if own else free and not self._over_reply
+        self._notice_voice(at, length, theirs and probability >= self._threshold)
         self._handle(self._endpointer.frame(probability if theirs else 0.0, at, length))
         for woken in self._waking.listen(frame, at + length, self._service, self._name):
             self._wake(woken)
 
-    def _wake(self, at: int) -> None:
+    def _notice_voice(self, at: int, length: int, voiced: bool) -> None:
+        """Tell once of what may become an utterance: others can make themselves ready for it."""
+        self._voiced = self._voiced + length if voiced and not self._endpointer.open else 0
+        likely = self._voiced >= LIKELY_MS * MS > self._voiced - length
+        if likely and not self._house.ignored() and not self._waking.why_not(at):
+            self._service.publish(Voice(stream=self._name, at=at + length - self._voiced))
+
+    def _wake(self, woken: Woken) -> None:
         """A wake word ended: what follows it is a turn, and a reply is interrupted."""
         self._interrupting.drop()
-        self._house.interrupt(at)
+        self._house.interrupt(woken.at)
         self._over_reply = False
-        events = self._endpointer.claim(at, ROLL_MS, self._waking.await_ms)
+        events = self._endpointer.claim(woken.at, ROLL_MS, self._waking.await_ms, woken.sure)
         told = self._saying is not None
         self._claim([event for event in events if told or not isinstance(event, Dropped)])
 

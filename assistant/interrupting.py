@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from assistant.core.bargein import MS, Candidate, Confirmed, Dismissed, Event, Paused
 from assistant.core.levels import Levels
 from assistant.core.overhearing import Overhearing, Settings
+from assistant.journal import of
 from assistant.messages import LIVE, Duck, SpeechDropped, Turn
 from assistant.scribe import Dictation, Guessed, Partial, Said, Scribe
 from assistant.service import Service
@@ -84,7 +85,7 @@ class Interrupting:
 
     def _handle(self, events: list[Event]) -> None:
         for event in events:
-            log.debug("%s; %s", event, self._over.guard.estimate)
+            log.debug("%s; %s", event, self._over.guard.estimate, extra=of(Turn(LIVE, event.at)))
             match event:
                 case Candidate():
                     self._begin(event)
@@ -108,7 +109,7 @@ class Interrupting:
     def _begin(self, candidate: Candidate) -> None:
         self._candidate = candidate
         self._duck(True)
-        self._dictation = self._scribe.dictate(self._said)
+        self._dictation = self._scribe.dictate(self._said, Turn(LIVE, candidate.at))
         for _, pcm in self._clean(candidate.at):
             self._dictation.feed(pcm)
 

@@ -138,7 +138,7 @@ class Memory:
 
     def _shown(self, message: Rendered) -> llm.Message:
         content = tuple(self._picture(part) if isinstance(part, PictureRef) else part for part in message.content)
-        return llm.Message(message.role, content)
+        return llm.Message(message.role, content, fixed=message.fixed)
 
     def _picture(self, reference: PictureRef) -> llm.Picture:
         self._pictures.move_to_end(reference.identity)

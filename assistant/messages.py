@@ -4,14 +4,21 @@ All times are CLOCK_MONOTONIC nanoseconds unless a field's name says otherwise. 
 (pixels, PCM, embedding rows) rides as a raw second part beside the message, never inside it.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+UPLOAD = "upload-"  # begins the name of a picture that was sent to stand in a program's conversation
 LIVE = "live"  # the spoken conversation; every API client has one of its own
 VERSION = 1  # of this vocabulary: a message of another version is dropped, counted and logged once
 PAYLOAD_LIMIT = 64 << 20  # bytes of one raw part: a 4K RGB frame (25 MB) fits, nonsense does not
 MESSAGE_LIMIT = 1 << 20  # bytes of one encoded message
+
+Language = Literal["en", "zh"]  # those that the daemon itself speaks
+Persona = Literal["plain", "home", "inspector"]
+Policy = Literal["fresh", "always", "never"]  # when a question is taken to be about the scene
+# Why a reply ended. "refused": a program asked for what cannot be.
+Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen", "refused"]
 
 
 class Turn(msgspec.Struct, frozen=True, order=True):
@@ -34,6 +41,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 # --- microphone ---------------------------------------------------------------------------------------------------
 
 
+class Voice(Message, frozen=True, kw_only=True):
+    """The first sound of what may become speech for the assistant: there is a tenth of a second until that is certain,
+    and often nothing comes of it."""
+
+    stream: str
+    at: int  # its onset
+
+
 class SpeechStarted(Message, frozen=True, kw_only=True):
     """Someone began to speak. ``turn.start`` is the onset. A revision above 0: the same one goes on after a pause, and
     what was guessed or heard of the turn so far is void."""
@@ -49,6 +64,8 @@ class SpeechEnded(Message, frozen=True, kw_only=True):
     stream: str
     last_sample_at: int  # end of the last frame that held speech
     why: Literal["silence", "released", "too long"]
+    detector_at: int = 0  # when the detector of the end of turns had listened to the last pause; 0: it was not asked …
+    detector_ms: float = 0.0  # … and for how long it had
 
 
 class Hearing(Message, frozen=True, kw_only=True):
@@ -115,6 +132,16 @@ class MicrophoneState(Message, frozen=True, kw_only=True):
 
 
 # --- camera and vision --------------------------------------------------------------------------------------------
+
+
+class Transcript(Message, frozen=True, kw_only=True):
+    """What was said in the sound of a Transcribe."""
+
+    stream: str
+    text: str  # "": no words were understood
+    language: str = ""  # ISO 639-1, "" unknown
+    duration_s: float  # of the sound
+    error: str = ""  # why it could not be listened to
 
 
 class Frame(Message, frozen=True, kw_only=True):
@@ -197,6 +224,14 @@ class Unseen(Message, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Thumbnail(Message, frozen=True, kw_only=True):
+    """What was encoded, small, for people to look at. Payload: JPEG, longest side 640 at most."""
+
+    identity: str  # of the Embedding
+    camera: str
+    captured_at: int
+
+
 # --- dialogue -----------------------------------------------------------------------------------------------------
 
 
@@ -268,11 +303,36 @@ class ReplyEnded(Message, frozen=True, kw_only=True):
     """The whole reply as generated. ``sentences`` of it were handed to the speaker."""
 
     turn: Turn
-    reason: Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
+    reason: Reason
     text: str
     sentences: int
     usage: Usage = Usage()
     detail: str = ""
+    about: Literal["", "messages", "pictures", "tools", "length"] = ""  # what of a refused Complete cannot be
+
+
+class ToolCall(Message, frozen=True, kw_only=True):
+    """The model asks for a function, after its words. Whoever gave it the functions runs it, and nobody else."""
+
+    turn: Turn
+    index: int  # counts the calls of this reply from 0
+    id: str  # the answer to it names this
+    name: str
+    arguments: str  # JSON text of an object
+
+
+class DialogueState(Message, frozen=True, kw_only=True):
+    """How questions are answered from now on, and with what."""
+
+    persona: Persona
+    language: Language
+    picture: Policy
+    model: str = ""  # its name for people; "": there is none
+    wants: Literal["embeddings", "pictures", "text"] = "text"
+    context: int = 0  # tokens of prompt and reply together
+    used: int = 0  # of these, by the live conversation
+    slots: int = 1  # conversations whose KV cache is kept
+    tools: bool = False  # whether the model can ask for functions
 
 
 class Cleared(Message, frozen=True, kw_only=True):
@@ -323,6 +383,16 @@ class AudioOut(Message, frozen=True, kw_only=True):
     first_sample_at: int
 
 
+class Synthesized(Message, frozen=True, kw_only=True):
+    """Sound for whoever sent a Synthesize. Payload: int16 mono PCM; none with the last one."""
+
+    stream: str
+    index: int  # counts the pieces from 0
+    rate: int  # Hz
+    last: bool = False
+    error: str = ""  # with the last one: why it is not whole
+
+
 class Playback(Message, frozen=True, kw_only=True):
     """How loud what is played is, as it leaves for the ear: for whoever must tell its echo from the user. ``levels``
     are dBFS in the bands of assistant.core.levels, one row for each step of ``step_ms``; gain and mute included."""
@@ -341,6 +411,79 @@ class Ask(Message, frozen=True, kw_only=True):
     turn: Turn
     text: str
     camera: str = ""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A picture in what a program says: of a camera ("": the default one), or one that was sent as a Picture under a
+    name of its own, which begins with UPLOAD and stands for that picture for ever."""
+
+    camera: str = ""
+
+
+class Called(msgspec.Struct, frozen=True):
+    """A call of a function that the model made before."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A message of a program's conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: tuple[str | Shown, ...] = ()
+    calls: tuple[Called, ...] = ()  # assistant: what it asked for after its words
+    call_id: str = ""  # tool: the call that this answers
+
+
+class Function(msgspec.Struct, frozen=True):
+    """What the model may ask for."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}  # JSON schema of its arguments
+
+
+class Script(msgspec.Struct, frozen=True):
+    """What a Complete is about: a conversation may be longer than a message may be, so it rides beside it."""
+
+    messages: tuple[Said, ...]
+    functions: tuple[Function, ...] = ()
+
+
+class Complete(Message, frozen=True, kw_only=True):
+    """A program's whole conversation is to be gone on with, in nobody's words but its own. Payload: a Script (msgpack).
+
+    Answered by ReplyToken, ToolCall and ReplyEnded of this turn, whose conversation is the request's own. A last
+    message of the assistant's is a reply that has begun. None: as the daemon would itself.
+    """
+
+    turn: Turn
+    max_tokens: int | None = None  # None: all that the context holds
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Transcribe(Message, frozen=True, kw_only=True):
+    """What is said in this sound? It opens no turn. Payload: int16 PCM, 16 kHz mono, not much longer than an utterance:
+    whoever speaks to the assistant goes first, but waits for what was begun. Answered by a Transcript."""
+
+    stream: str  # names this one
+    language: str = ""  # ISO 639-1, "": any
+
+
+class Synthesize(Message, frozen=True, kw_only=True):
+    """Say this, but not at the speaker: to whoever asks. A sentence or little more: what is said aloud goes first, but
+    waits for what was begun. Answered by Synthesized."""
+
+    stream: str  # names this one
+    text: str
+    language: str = ""  # ISO 639-1, "": the voice's own
 
 
 class AudioIn(Message, frozen=True, kw_only=True):
@@ -384,6 +527,23 @@ class Mute(Message, frozen=True, kw_only=True):
     muted: bool
 
 
+class Say(Message, frozen=True, kw_only=True):
+    """Words that a program wants said aloud: a turn of its own, without a question and without the model."""
+
+    turn: Turn
+    text: str
+    language: str = ""  # ISO 639-1, "": as each sentence is
+
+
+class Prefer(Message, frozen=True, kw_only=True):
+    """How questions are to be answered from now on, until the daemon's end; None: as they are. Confirmed by a
+    DialogueState."""
+
+    persona: Persona | None = None
+    language: Language | None = None
+    picture: Policy | None = None
+
+
 class Volume(Message, frozen=True, kw_only=True):
     """How loud the speaker is to be. One that is muted is heard again. Confirmed by a SpeakerState."""
 
@@ -411,9 +571,10 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     period_s: float = 0.0  # for periodic ones: silence for several periods is noticed
 
 
-SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker")
+SERVICES = ("microphone", "camera", "vision", "dialogue", "speaker", "gateway")
 
 TOPICS: dict[type[Message], Topic] = {
+    Voice: Topic(publishers=("microphone",)),
     SpeechStarted: Topic(publishers=("microphone",)),
     SpeechEnded: Topic(publishers=("microphone",)),
     Hearing: Topic(publishers=("microphone",), newest=True),
@@ -422,6 +583,7 @@ TOPICS: dict[type[Message], Topic] = {
     SpeechDropped: Topic(publishers=("microphone",)),
     WakeWord: Topic(publishers=("microphone",)),
     Duck: Topic(publishers=("microphone",)),
+    Transcript: Topic(publishers=("microphone",)),
     MicrophoneState: Topic(publishers=("microphone",), resend=True),
     Frame: Topic(publishers=("camera",), newest=True, key="camera"),
     CameraState: Topic(publishers=("camera",), resend=True, key="camera"),
@@ -429,25 +591,34 @@ TOPICS: dict[type[Message], Topic] = {
     Look: Topic(publishers=("dialogue",), resend=True, key="camera"),
     Embedding: Topic(publishers=("vision",)),
     Unseen: Topic(publishers=("vision",)),
+    Thumbnail: Topic(publishers=("vision",)),
     TurnStarted: Topic(publishers=("dialogue",)),
     PictureBound: Topic(publishers=("dialogue",)),
     Thinking: Topic(publishers=("dialogue",)),
     ReplyToken: Topic(publishers=("dialogue",)),
     ReplySentence: Topic(publishers=("dialogue",)),
     ReplyEnded: Topic(publishers=("dialogue",)),
+    ToolCall: Topic(publishers=("dialogue",)),
+    DialogueState: Topic(publishers=("dialogue",), resend=True),
     Cleared: Topic(publishers=("dialogue",)),
     Speaking: Topic(publishers=("speaker",)),
     Spoken: Topic(publishers=("speaker",)),
     SpeakerIdle: Topic(publishers=("speaker",)),
     SpeakerState: Topic(publishers=("speaker",), resend=True),
     AudioOut: Topic(publishers=("speaker",)),
+    Synthesized: Topic(publishers=("speaker",)),
     Playback: Topic(publishers=("speaker",)),
     Ask: Topic(inboxes=("dialogue",)),
+    Complete: Topic(inboxes=("dialogue",)),
+    Transcribe: Topic(inboxes=("microphone",)),
+    Synthesize: Topic(inboxes=("speaker",)),
     AudioIn: Topic(inboxes=("microphone",)),
     Picture: Topic(inboxes=("camera",)),
     PushToTalk: Topic(publishers=("microphone",), inboxes=("microphone",)),  # published: of a button of its own
     Interrupt: Topic(publishers=("microphone", "dialogue"), inboxes=("speaker", "dialogue")),
     Clear: Topic(inboxes=("dialogue",)),
+    Say: Topic(inboxes=("dialogue",)),
+    Prefer: Topic(inboxes=("dialogue",)),
     Mute: Topic(publishers=("dialogue",), inboxes=("microphone", "camera", "speaker")),
     Volume: Topic(publishers=("dialogue",), inboxes=("speaker",)),
     Heartbeat: Topic(publishers=SERVICES, resend=True, period_s=1.0),

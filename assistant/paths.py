@@ -14,6 +14,11 @@ def shipped(kind: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / kind
 
 
+def web() -> Path:
+    """The folder of the page that the gateway serves."""
+    return _PACKAGE / "web"
+
+
 def runtime() -> Path:
     """Sockets and locks of a running daemon: $ASSISTANT_RUNTIME, systemd's, the user session's, or under /tmp."""
     if chosen := os.environ.get("ASSISTANT_RUNTIME") or os.environ.get("RUNTIME_DIRECTORY"):
@@ -37,6 +42,11 @@ def user_models() -> Path:
         return Path(chosen)
     home = os.environ.get("XDG_DATA_HOME")
     return (Path(home) if home else Path.home() / ".local" / "share") / NAME / "models"
+
+
+def own_token() -> Path:
+    """Where `assistant gateway token` puts the user's own token."""
+    return user_settings()[-1].with_name("gateway-token")
 
 
 def user_settings() -> list[Path]:

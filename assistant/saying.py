@@ -13,7 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from assistant.core.completeness import with_melody
 from assistant.journal import of
+from assistant.melody import Weighed
 from assistant.messages import Guess, Heard, Hearing, SpeechDropped, SpeechEnded, SpeechStarted, Turn
 from assistant.scribe import Failed, Final, Guessed, Partial, Said, Scribe
 from assistant.service import Service
@@ -70,12 +72,14 @@ class Saying:
         self._read = read
         self.turn, self._stream = turn, stream
         self._service, self._scribe, self._house, self._judge = service, scribe, house, judge
-        self._dictation = scribe.dictate(self._said)
+        self._dictation = scribe.dictate(self._said, self.turn)
         self._sound: list[PCM] = []
         self._fed = 0  # of them
         self._guess = 0  # number of the one that stands, or is being made; 0: none
         self._guesses = 0
         self._guessed: asr.Recognition | None = None
+        self._words: float | None = None  # how likely it is by them that this is all; None: they are not known yet …
+        self._weighed: Weighed | None = None  # … and by its melody
         self._told = False  # a Guess or a Heard of this revision
         self._nonsense = 0  # so much of the sound, with the pause after it, was understood as nothing by itself
         self._heard = asr.Recognition()  # what was told as Heard, before it went on
@@ -95,17 +99,19 @@ class Saying:
     def pause(self, last_sample_at: int) -> None:
         self._last_sample_at = last_sample_at
         self._guesses += 1
-        self._guess, self._guessed = self._guesses, None
+        self._guess, self._guessed, self._words, self._weighed = self._guesses, None, None, None
         self._dictation.guess(self._guess)
+        self._dictation.listen(self._guess)
 
     def resume(self) -> None:
         """It goes on, perhaps after it had ended: what was guessed or heard is void."""
         if self._guessed is not None and not self._guessed.text:
             self._nonsense = max(0, len(self._sound) - ROLL * asr.RATE // 1000 // len(self._sound[-1]))
-        self._guess, self._guessed = 0, None
+        self._guess, self._guessed, self._words, self._weighed = 0, None, None, None
+        self._guesses += 1  # what is still to come of the last one is void
         if self._finishing:
             self._dictation.drop()
-            self._dictation, self._fed = self._scribe.dictate(self._said), 0
+            self._dictation, self._fed = self._scribe.dictate(self._said, self.turn), 0
         for pcm in self._sound[self._fed :]:
             self._dictation.feed(pcm)
         self._fed = len(self._sound)
@@ -119,7 +125,10 @@ class Saying:
         """The endpoint is decided. A guess that stands is what was said: there was nothing but silence after it."""
         self._last_sample_at, self._over_at = last_sample_at, time.perf_counter()
         self._cut = why == "too long"
-        self._tell(SpeechEnded(turn=self.turn, stream=self._stream, last_sample_at=last_sample_at, why=why))
+        ended = SpeechEnded(turn=self.turn, stream=self._stream, last_sample_at=last_sample_at, why=why)
+        if (known := self._weighed) is not None:
+            ended = msgspec.structs.replace(ended, detector_at=known.at, detector_ms=known.engine_ms)
+        self._tell(ended)
         if self._guess and self._guessed is not None:
             self._conclude(self._guessed)
         elif not self._guess:
@@ -142,10 +151,13 @@ class Saying:
                 self._tell(Hearing(turn=self.turn, text=text))
             case Guessed(number=number) if number == self._guess and not self._concluded:
                 self._take(said)
+            case Weighed(number=number) if number == self._guesses and self._over_at is None:
+                self._weighed = said
+                self._judge(Verdict(complete=self._complete()))
             case Final(result=result):
                 self._conclude(self._read(result))
             case Failed(error=error):
-                log.error("recognition failed: %s", error, extra=of(self.turn))
+                log.error("listening failed: %s", error, extra=of(self.turn))
                 self._service.be("degraded", error)
 
     def _take(self, guess: Guessed) -> None:
@@ -158,9 +170,14 @@ class Saying:
         elif self._over_at is not None:
             self._conclude(result)
         else:
+            self._words = guess.complete
             if result.text:
-                self._publish_guess(result, guess.complete)
-            self._judge(Verdict(complete=guess.complete))
+                self._publish_guess(result, self._complete())
+            self._judge(Verdict(complete=self._complete()))
+
+    def _complete(self) -> float:
+        """How likely it is that this is all, by what is known of it."""
+        return with_melody(self._words, self._weighed.melody if self._weighed is not None else None)
 
     def _publish_guess(self, result: asr.Recognition, complete: float) -> None:
         self.turn = msgspec.structs.replace(self.turn, revision=self.turn.revision + 1)
@@ -200,7 +217,7 @@ class Saying:
         """It is nothing as a whole. Perhaps someone coughed before the question: what followed may be one by itself."""
         since, self._nonsense = self._nonsense, 0
         self._dictation.drop()
-        self._dictation = self._scribe.dictate(self._said)
+        self._dictation = self._scribe.dictate(self._said, self.turn)
         for pcm in self._sound[since:]:
             self._dictation.feed(pcm)
         self._finish()

@@ -2,7 +2,8 @@
 
 A recognizer is not safe among threads, and a decoder may hold its thread for seconds: so everything that is asked of it
 goes through one queue, from the loading on. Whoever is asked for something newer forgets what it was asked before and
-has not begun. Sound that is fed while the recognizer is still being loaded waits in the queue.
+has not begun. Sound that is fed while the recognizer is still being loaded waits in the queue. Beside it another
+thread listens to the melody of what is guessed (assistant.melody).
 """
 
 import threading
@@ -16,12 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.core.completeness import Completeness
-from pipelines import asr
+from assistant.journal import about
+from assistant.melody import Melody, Weighed
+from assistant.messages import Turn
+from pipelines import asr, endofturn
 from pipelines.engine import EngineError
 
 PCM = NDArray[np.int16]
 
-TAIL = 8 * asr.RATE  # samples at the end of what was said, for whoever judges whether it is complete
+TAIL = 8 * asr.RATE  # samples at the end of what was said, to whose melody is listened
 STUCK_S = 120.0  # a recognizer that takes longer than this, also to load, will not come back
 
 
@@ -36,7 +40,7 @@ class Guessed(msgspec.Struct, frozen=True):
 
     number: int  # of the guess that was asked for
     result: asr.Recognition | None
-    complete: float  # how likely it is that this is all, 0..1
+    complete: float  # how likely it is by the words that this is all, 0..1
 
 
 class Final(msgspec.Struct, frozen=True):
@@ -44,33 +48,43 @@ class Final(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """The recognizer could not; the words are the engine's. A Guessed or a Final comes all the same."""
+    """An engine could not; the words are its own. A Guessed or a Final comes all the same."""
 
     error: str
 
 
-Said: TypeAlias = Partial | Guessed | Final | Failed
+Said: TypeAlias = Partial | Guessed | Weighed | Final | Failed
 Task: TypeAlias = Literal["feed", "guess", "finish"]
 
 
 class Dictation:
     """One utterance on its way through the thread. All methods return at once."""
 
-    def __init__(self, scribe: "Scribe", deliver: Callable[[Said], None]) -> None:
-        self._scribe, self.deliver = scribe, deliver
+    def __init__(
+        self, scribe: "Scribe", deliver: Callable[[Said], None], turn: Turn | None, language: str, patient: bool
+    ) -> None:
+        self._scribe, self.deliver, self.turn = scribe, deliver, turn
+        self.language, self.patient = language, patient
         self.void = False
-        # the thread's own:
-        self.utterance: asr.Utterance | None = None
-        self.tail: deque[PCM] = deque()
-        self.tail_samples = 0
+        self.utterance: asr.Utterance | None = None  # the thread's own
+        self._tail: deque[PCM] = deque()
+        self._tail_samples = 0
 
     def feed(self, pcm: PCM) -> None:
         """More sound, int16 [samples] at 16 kHz, which nobody changes any more. A Partial may come of it."""
+        self._tail.append(pcm)
+        self._tail_samples += len(pcm)
+        while self._tail_samples - len(self._tail[0]) >= TAIL:
+            self._tail_samples -= len(self._tail.popleft())
         self._scribe.ask(self, "feed", pcm)
 
     def guess(self, number: int) -> None:
         """A Guessed comes of it, unless another one is asked for first."""
         self._scribe.ask(self, "guess", number=number)
+
+    def listen(self, number: int) -> None:
+        """A Weighed comes of it, where there is an ear for the melody, unless another one is asked for first."""
+        self._scribe.listen(self, number, tuple(self._tail))
 
     def finish(self) -> None:
         """A Final comes of it; nothing may be fed afterwards."""
@@ -81,16 +95,8 @@ class Dictation:
         self.void = True
         self._scribe.forget(self)
 
-    def keep(self, pcm: PCM) -> PCM:
-        """The last TAIL samples or a little more, with these."""
-        self.tail.append(pcm)
-        self.tail_samples += len(pcm)
-        while self.tail_samples - len(self.tail[0]) >= TAIL:
-            self.tail_samples -= len(self.tail.popleft())
-        return pcm
 
-
-class _Job(msgspec.Struct):
+class _Job(msgspec.Struct, eq=False):
     dictation: Dictation
     task: Task
     sound: list[PCM]
@@ -107,9 +113,10 @@ class Scribe:
         wake: Callable[[], None],
         languages: Sequence[str] = (),
         stuck_s: float = STUCK_S,
+        load_detector: Callable[[], endofturn.Detector | None] = lambda: None,
     ) -> None:
-        """``load`` and ``wake`` are called in the thread, ``wake`` whenever there is something to ``deliver``.
-        ``languages``: what is of another one is refused."""
+        """``load`` and ``load_detector`` are called in their threads, ``wake`` in either, whenever there is something
+        to ``deliver``. ``languages``: what is of another one is refused."""
         self.recognizer: asr.Recognizer | None = None
         self._load, self._completeness, self._wake = load, completeness, wake
         self._languages, self._stuck_s = languages, stuck_s
@@ -119,27 +126,36 @@ class Scribe:
         self._error: BaseException | None = None
         self._began: float | None = time.monotonic()  # the task in hand, None while there is none
         self._closed = False
+        self.melody = Melody(load_detector, wake)
         threading.Thread(target=self._work, name="recognition", daemon=True).start()
 
-    def dictate(self, deliver: Callable[[Said], None]) -> Dictation:
-        """Begin an utterance; ``deliver`` is called from ``deliver``."""
-        return Dictation(self, deliver)
+    @property
+    def loaded(self) -> bool:
+        return self.recognizer is not None and self.melody.loaded
+
+    def dictate(
+        self, deliver: Callable[[Said], None], turn: Turn | None = None, language: str = "", patient: bool = False
+    ) -> Dictation:
+        """Begin an utterance; ``deliver`` is called from ``deliver``. ``turn``: its, as log lines have it.
+        ``language``: that it is known to be of. ``patient``: all others go first, and any language will do."""
+        return Dictation(self, deliver, turn, language, patient)
 
     def deliver(self) -> None:
-        """Hand over what has come since the last time. Raises what the thread ended of (EngineError where the
-        recognizer cannot be loaded), and TimeoutError for a recognizer that hangs."""
+        """Hand over what has come since the last time. Raises what a thread ended of (EngineError where an engine
+        cannot be loaded), and TimeoutError for a recognizer that hangs."""
         while self._done:
             dictation, said = self._done.popleft()
             if not dictation.void:
                 dictation.deliver(said)
-        if self._error is not None:
-            raise self._error
+        if (error := self._error or self.melody.error) is not None:
+            raise error
         began = self._began
         if began is not None and time.monotonic() - began > self._stuck_s:
             raise TimeoutError(f"speech recognition has not come back for {self._stuck_s:.0f} s")
 
     def close(self) -> None:
-        """The thread ends after the task in hand; it is not waited for."""
+        """The threads end after what they have in hand; they are not waited for."""
+        self.melody.close()
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -158,6 +174,12 @@ class Scribe:
                 self._jobs.append(_Job(dictation, task, sound, number))
             self._changed.notify()
 
+    def listen(self, dictation: Dictation, number: int, tail: Sequence[PCM]) -> None:
+        def tell(heard: Weighed | EngineError) -> None:
+            self._post(dictation, Failed(str(heard)) if isinstance(heard, EngineError) else heard)
+
+        self.melody.listen(number, tail, tell)
+
     def forget(self, dictation: Dictation) -> None:
         with self._changed:
             self._keep(lambda job: job.dictation is not dictation)
@@ -173,7 +195,8 @@ class Scribe:
             self._began = None
             self._wake()
             while (job := self._next()) is not None:
-                self._do(job)
+                with about(job.dictation.turn):
+                    self._do(job)
                 self._began = None
         except BaseException as error:  # the loop is told of any, and dies of it as if it were its own
             self._error, self._began = error, None
@@ -184,7 +207,11 @@ class Scribe:
             while not self._jobs and not self._closed:
                 self._changed.wait()
             self._began = time.monotonic()
-            return None if self._closed else self._jobs.popleft()
+            if self._closed:
+                return None
+            job = next((job for job in self._jobs if not job.dictation.patient), self._jobs[0])
+            self._jobs.remove(job)
+            return job
 
     def _do(self, job: _Job) -> None:
         dictation = job.dictation
@@ -194,7 +221,7 @@ class Scribe:
         try:
             if dictation.utterance is None:
                 assert self.recognizer is not None
-                dictation.utterance = self.recognizer.utterance()
+                dictation.utterance = self.recognizer.utterance(dictation.language)
             said = self._said(job, dictation.utterance)
         except EngineError as error:
             self._post(dictation, Failed(str(error)))
@@ -204,16 +231,15 @@ class Scribe:
 
     def _said(self, job: _Job, utterance: asr.Utterance) -> Said | None:
         if job.task == "finish":
-            return Final(asr.believed(utterance.finish(), self._languages))
+            return Final(asr.believed(utterance.finish(), () if job.dictation.patient else self._languages))
         if job.task == "feed":
-            text = utterance.feed(job.dictation.keep(np.concatenate(job.sound)))
+            text = utterance.feed(np.concatenate(job.sound))
             return Partial(text) if text else None
         result = utterance.so_far()
         if result is None:
             return Guessed(job.number, None, 0.5)
         result = asr.believed(result, self._languages)
-        tail = np.concatenate([np.zeros(0, np.int16), *job.dictation.tail])
-        return Guessed(job.number, result, self._completeness(result.text, result.language, tail))
+        return Guessed(job.number, result, self._completeness(result.text, result.language))
 
     def _post(self, dictation: Dictation, said: Said) -> None:
         self._done.append((dictation, said))

@@ -24,7 +24,7 @@ import msgspec
 
 from assistant.bus import SIDES, Bus
 from assistant.config import ConfigError, Settings, from_resolved
-from assistant.journal import JournalLines, Lines, to_the_journal
+from assistant.journal import Format, formatter, to_the_journal
 from assistant.lock import Held, Lock
 from assistant.messages import Heartbeat, Message
 from assistant.notify import Notifier, cut, last_resort, lifeline
@@ -155,6 +155,12 @@ class Service:
         if now - self._beat_at < BEAT_S:
             return
         self._beat_at = now
+        self.publish(self.beat)
+        self._notifier.alive()
+
+    @property
+    def beat(self) -> Heartbeat:
+        """How this service is, with the figures of its process."""
         wire = self.bus.wire
         usage = resource.getrusage(resource.RUSAGE_SELF)
         told = self.health
@@ -165,8 +171,7 @@ class Service:
             "bus_gaps": wire.gaps,
             "bus_refused": sum(wire.refused.values()),
         }
-        self.publish(msgspec.structs.replace(told, figures=figures))
-        self._notifier.alive()
+        return msgspec.structs.replace(told, figures=figures)
 
     # --- mute ---
 
@@ -235,7 +240,8 @@ def _start(asked: argparse.Namespace, notifier: Notifier) -> int:
         everything = msgspec.json.decode(asked.settings.read_bytes(), type=dict[str, Any])
         kind: type[Settings] = module.Settings
         settings = from_resolved(everything, asked.name, kind)
-        logs(everything.get("log", {}).get("level", "info"), asked.name)
+        chosen = everything.get("log", {})
+        logs(chosen.get("level", "info"), asked.name, chosen.get("format", "text"))
         bus = Bus(asked.runtime, asked.name)
     except (ConfigError, BusError, OSError, ImportError, msgspec.DecodeError) as error:
         return _give_up(asked.name, notifier, error, EXIT_CONFIG)
@@ -268,8 +274,8 @@ def _give_up(name: str, notifier: Notifier, error: Exception, code: int) -> int:
     return code
 
 
-def logs(level: str, name: str) -> None:
+def logs(level: str, name: str, style: Format = "text") -> None:
     """Log lines of one process, on stderr; see assistant.journal."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JournalLines() if to_the_journal(sys.stderr) else Lines(name))
+    handler.setFormatter(formatter(style, name, to_the_journal(sys.stderr)))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -26,9 +26,12 @@ from assistant.service import EXIT_CONFIG, MUTED, ORPHAN_S, RESOLVED, SUPERVISOR
 log = logging.getLogger(__name__)
 
 # All load at the same time. What answers a typed question goes first, then what hears one, last what sees.
-START_ORDER = ("dialogue", "speaker", "microphone", "camera", "vision")
-# Ears and eyes first, so that nothing new begins; the mouth last, so that it can finish its last block.
-STOP_ORDER = ("microphone", "camera", "dialogue", "vision", "speaker")
+START_ORDER = ("dialogue", "speaker", "microphone", "camera", "vision", "gateway")
+# The door, ears and eyes first, so that nothing new begins; the mouth last, so that it can finish its last block.
+STOP_ORDER = ("gateway", "microphone", "camera", "dialogue", "vision", "speaker")
+
+# Spoken dialogue goes on without it: that it dies often stops nothing, and nothing waits for it to come back.
+DISPENSABLE = ("gateway",)
 
 IMPORTING_S = 60.0  # until a new process says otherwise it is importing
 STALLED_S = 1.0  # this process itself was stopped, or its machine paused
@@ -98,12 +101,18 @@ class Supervisor:
         ):
             self._start(name)
         while not self._stopping:
-            was_ready = len(self._ready) == len(self._settings.services)
+            was_ready = self._all_ready
             self._step()
-            if not was_ready and len(self._ready) == len(self._settings.services) and not self._stopping:
+            if not was_ready and self._all_ready and not self._stopping:
                 self._say(told.format(time.monotonic() - began))
                 self._notifier.tell(READY=1, STATUS="ready")
                 told = "ready again"
+
+    @property
+    def _all_ready(self) -> bool:
+        return all(
+            name in self._ready or (name in DISPENSABLE and name in self._due) for name in self._settings.services
+        )
 
     def _await_orphans(self) -> None:
         """Services of a supervisor that was killed end by themselves; until then their names are taken."""
@@ -174,6 +183,9 @@ class Supervisor:
         if child.status.startswith("failed: "):
             why = child.status[8:]
         wait = None if code == EXIT_CONFIG else self._policies[child.name].died(now)
+        if wait is None and code != EXIT_CONFIG and child.name in DISPENSABLE:
+            self._say(f"{child.name}: {why}; it is tried again in {self._settings.restart_window_s:g} s")
+            wait = self._settings.restart_window_s
         if wait is None:
             cannot = "cannot work" if code == EXIT_CONFIG else f"died {self._settings.restarts + 1} times"
             message = f"{child.name} {cannot}: {why}"

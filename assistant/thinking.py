@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator
 
 import msgspec
 
+from assistant.journal import about
+from assistant.messages import Turn
 from pipelines import llm
 
 
@@ -25,12 +27,15 @@ class Happened(msgspec.Struct, frozen=True):
 
 
 class Run:
-    """``take`` what happened, until ``over``; or ``close`` it."""
+    """``take`` what happened, until ``over``; or ``close`` it, or ``leave`` it where it is."""
 
-    def __init__(self, events: Generator[llm.Event, None, None], wake: Callable[[], None]) -> None:
-        self._events, self._wake = events, wake
+    def __init__(
+        self, events: Generator[llm.Event, None, None], wake: Callable[[], None], turn: Turn | None = None
+    ) -> None:
+        """``turn``: that it is for, as its log lines have it."""
+        self._events, self._wake, self._turn = events, wake, turn
         self._happened: deque[Happened] = deque()
-        self._closed = self.over = False
+        self._closed = self.left = self.over = False
         self._seen: llm.Event | None = None
         self.progress_at = self.began_at = time.monotonic_ns()  # something came that was not just the same again
 
@@ -54,11 +59,19 @@ class Run:
         self._closed = True
         self._happened.clear()
 
+    def leave(self) -> None:
+        """It need not go on now; what it has given may still be taken, up to its end."""
+        self.left = True
+
     def work(self) -> None:
         """In the thread."""
+        with about(self._turn):
+            self._work()
+
+    def _work(self) -> None:
         began, error = time.perf_counter(), None
         try:
-            while not self._closed:
+            while not (self._closed or self.left):
                 event = next(self._events, None)
                 if event is None:
                     break
@@ -85,8 +98,8 @@ class Thinker:
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
 
-    def begin(self, events: Generator[llm.Event, None, None]) -> Run:
-        run = Run(events, self._wake)
+    def begin(self, events: Generator[llm.Event, None, None], turn: Turn | None = None) -> Run:
+        run = Run(events, self._wake, turn)
         self._runs.put(run)
         return run
 

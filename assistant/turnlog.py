@@ -50,7 +50,7 @@ class TurnLog:
         if isinstance(message, Cleared) and message.why == "asked":
             self._forget(message.conversation)
         for record in done:
-            self._add(Entry(boot=self._boot, wall=self._wall(), record=_discreet(record)))
+            self._add(Entry(boot=self._boot, wall=self._wall(), record=discreet(record)))
 
     def _add(self, entry: Entry) -> None:
         self._entries.append(entry)
@@ -110,7 +110,7 @@ def read(path: Path) -> list[Entry]:
     return list(found.values())
 
 
-def _discreet(record: TurnRecord) -> TurnRecord:
+def discreet(record: TurnRecord) -> TurnRecord:
     """What a program has asked is not ours to keep: only the spoken conversation is written down with its words."""
     if record.turn.conversation == LIVE:
         return record

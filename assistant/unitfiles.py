@@ -81,7 +81,7 @@ def fences(found: Config, services: Sequence[str], choice: Choice) -> dict[str, 
     for name in services:
         fence = units.fence(values[name], name in choice.network)
         own = units.heeded(_read(paths.shipped("systemd") / unit(name)))
-        needed[name] = fence._replace(kinds=fence.kinds & (own | {"Offline", "Network"}))
+        needed[name] = fence._replace(kinds=fence.kinds & (own | {"Offline", "Network", "Local"}))
     return needed
 
 

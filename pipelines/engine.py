@@ -25,11 +25,12 @@ _passed_over: "WeakKeyDictionary[Any, tuple[str, ...]]" = WeakKeyDictionary()  #
 AUTO: dict[str, tuple[str, ...]] = {
     "asr": ("sherpa_onnx", "faster_whisper", "openai", "pocketsphinx"),
     "camera": ("opencv",),
+    "endofturn": ("smart_turn", "none"),
     "llm": ("rkllm", "onnx", "openai"),
     "tts": ("piper", "sherpa_onnx", "openai", "espeak"),
     "vad": ("cascade", "webrtcvad"),
     "vision": ("rknn", "onnx", "none"),
-    "wakeword": ("sherpa_onnx", "openwakeword", "pocketsphinx"),
+    "wakeword": ("sherpa_onnx", "openwakeword", "microwakeword", "pocketsphinx"),
 }
 
 

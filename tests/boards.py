@@ -13,7 +13,7 @@ import msgspec
 from assistant import paths
 from assistant.checkup import record
 from assistant.checkup.record import Recorded
-from assistant.core.doctor.facts import Choice, Folder, Live, Node, Opened
+from assistant.core.doctor.facts import Choice, Door, Folder, Live, Node, Opened
 from pipelines.llm.librkllm import ABI
 from tests.pipelines.npu import elves
 
@@ -122,6 +122,7 @@ def recorded(board: Board) -> Recorded:
             nodes=(Node(path=NODE, group="render", usable=True),),
             runtime=Folder(path="/run/edge-assistant"),
             npu=Folder(path="/run/edge-assistant-npu"),
+            door=Door(host="127.0.0.1", port=8765),
         ),
         choices=(
             choice("dialogue.llm", "llm", "rkllm", {"model": llm, "soc": board.soc}),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from assistant.checkup.record import Recorded
-from assistant.core.doctor.facts import Choice, Folder, Node, Opened
+from assistant.core.doctor.facts import Choice, Door, Folder, Node, Opened
 from tests.boards import LFS, NODE, RKLLM, RKNN, Tree, choice, rkllm, rknn
 
 UEVENT = "/sys/class/drm/renderD129/device/uevent"
@@ -210,6 +210,14 @@ FAULTS: dict[str, Fault] = {
     "a runtime directory that cannot be written": (
         "folder.closed",
         lambda tree: tree.live(runtime=Folder(path="/run/ea", state="closed")),
+    ),
+    "a door without a token": (
+        "door.token",
+        lambda tree: tree.live(door=Door(host="0.0.0.0", port=8765, wide=True, secure=True, why="there is no token")),
+    ),
+    "a door without TLS": (
+        "door.plain",
+        lambda tree: tree.live(door=Door(host="0.0.0.0", port=8765, wide=True)),
     ),
     "no microphone": (
         "opened.closed",

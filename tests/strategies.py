@@ -1,7 +1,7 @@
 """Any message: hypothesis strategies out of the types themselves."""
 
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from hypothesis import strategies as st
@@ -29,7 +29,7 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
         return st.lists(of(inner[0]), max_size=3).map(tuple) if inner[-1] is ... else st.tuples(*map(of, inner))
     if get_origin(kind) is dict:
         return st.dictionaries(of(inner[0]), of(inner[1]), max_size=3)
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in (UnionType, Union):
         return st.one_of(*map(of, inner))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return st.builds(kind, **{name: of(hint) for name, hint in get_type_hints(kind).items()})

@@ -1,19 +1,21 @@
 """Whole systems, healthy and not: every planted fault is named, and nothing else; nothing that a tree holds raises."""
 
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from assistant import checkup
-from assistant.checkup import board, record
+from assistant.checkup import board, models, record
 from assistant.checkup.tree import Tree as Reader
+from assistant.commands import _settings
 from assistant.core import doctor
 from assistant.core.doctor import tuning
 from assistant.core.doctor.facts import Node
 from assistant.core.doctor.finding import Finding
 from assistant.core.doctor.words import WORDS, tell
-from assistant.core.personas import Language
+from assistant.messages import Language
 from tests.boards import BOARDS, RK3588, Tree
 from tests.faults import FAULTS
 
@@ -54,6 +56,16 @@ def test_each_fault_is_named_and_nothing_else(fault: str, tree: Tree) -> None:
             assert fact
             assert bool(mend) or finding.status in ("ok", "not checked")
             assert "\n" not in fact + mend
+
+
+@pytest.mark.parametrize(("mode", "shown"), [("wakeword", True), ("open", False), ("push_to_talk", False)])
+def test_a_wake_word_engine_is_judged_only_where_one_is_used(mode: str, shown: bool) -> None:
+    asked = Namespace(profile="camera-qa", board="", set=[f"microphone.mode={mode}"])
+    chosen = {choice.key: choice for choice in models.choices(_settings.load(asked).resolved())}
+    assert ("microphone.wakeword" in chosen) is shown
+    assert "microphone.asr" in chosen
+    if shown:
+        assert {"microwakeword", "pocketsphinx"} <= chosen["microphone.wakeword"].tables.keys()
 
 
 def test_every_word_of_complaint_is_planted() -> None:

@@ -1,5 +1,6 @@
 """A program's end of the daemon: a private one comes up, says why if not, and never outlives its program."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -10,12 +11,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from assistant import client
 from assistant.client import Client, Unavailable
-from assistant.messages import PictureBound, ReplyEnded, TurnStarted
+from assistant.messages import Ask, Heartbeat, Message, PictureBound, ReplyEnded, Turn, TurnStarted
+from assistant.wire import Received, Stamp
 from tests.processes import PATIENCE_S, await_end, of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,3 +111,72 @@ def test_killing_the_program_leaves_no_process_and_no_file() -> None:
         assert [path for path in folder.iterdir() if path.name != ".ses"] == []  # that one is onnxruntime's
     finally:
         shutil.rmtree(folder)
+
+
+# --- how long it is waited for an answer: of a bus that plays back what came when ---
+
+
+class Played:
+    """In place of a client's bus: each message comes so many seconds after the one before."""
+
+    def __init__(self, script: list[tuple[float, Message, str]]) -> None:
+        self._script = list(script)
+        self.now = 1000.0
+        self.turn = Turn("", 0)
+
+    def listen(self, *kinds: object) -> None: ...
+
+    def close(self) -> None: ...
+
+    def send(self, message: Message, payload: object = None) -> None:
+        assert isinstance(message, Ask)
+        self.turn = message.turn
+
+    def receive(self, timeout_s: float) -> Received | None:
+        if not timeout_s:
+            return None  # nothing was there before the question
+        if not self._script or self._script[0][0] > timeout_s:
+            if self._script:
+                after_s, message, sender = self._script[0]
+                self._script[0] = (after_s - timeout_s, message, sender)
+            self.now += timeout_s
+            return None
+        after_s, message, sender = self._script.pop(0)
+        self.now += after_s
+        if not isinstance(message, Heartbeat):
+            message = msgspec.structs.replace(message, turn=self.turn)
+        return Received(message, Stamp(1, sender, 0, 0, 0))
+
+
+SOME = Turn("", 0)
+BEGUN: tuple[float, Message, str] = (1.0, TurnStarted(turn=SOME, text="?", spoken=False, last_sample_at=0), "dialogue")
+ENDED: tuple[float, Message, str] = (1.0, ReplyEnded(turn=SOME, reason="stop", text="", sentences=0), "dialogue")
+ALIVE: tuple[float, Message, str] = (1.0, Heartbeat(state="ready"), "dialogue")
+OTHER: tuple[float, Message, str] = (1.0, Heartbeat(state="ready"), "camera")
+
+
+@pytest.mark.parametrize(
+    ("script", "answered", "after_s"),
+    [
+        ([BEGUN, *[ALIVE] * 300, ENDED], True, 302),  # the daemon gives a model as long as it likes
+        ([*[ALIVE] * 100, BEGUN, *[ALIVE] * 100, ENDED], True, 202),  # another conversation's answer came first
+        ([BEGUN, *[OTHER] * 100, ENDED], False, 1 + client.QUIET_S),  # who should answer is no more
+        ([*[ALIVE] * 1000], False, client.TURN_S + client.QUIET_S),  # the question was lost
+        ([], False, client.QUIET_S),
+    ],
+)
+def test_an_answer_is_waited_for_as_long_as_dialogue_lives(
+    script: list[tuple[float, Message, str]],
+    answered: bool,
+    after_s: float,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played, opened = Played(script), Client(tmp_path, "test")
+    opened.bus.close()
+    monkeypatch.setattr(opened, "bus", played)
+    monkeypatch.setattr("assistant.client.time.monotonic", lambda: played.now)
+    outcome = contextlib.nullcontext() if answered else pytest.raises(Unavailable, match="no answer after")
+    with outcome:
+        assert [type(received.message) for received in opened.ask("what?")] == [TurnStarted, ReplyEnded]
+    assert played.now - 1000.0 == pytest.approx(after_s, abs=1.5)

@@ -1,10 +1,10 @@
-"""Who speaks over a reply, from the first sample to what is told of it; with the small recognizer of test_hearing."""
+"""Who speaks over a reply, from the first sample to what is told of it; with the small recognizer of tests/room.py."""
 
 import numpy as np
 
 from assistant.messages import AudioIn, Duck, Heard, Interrupt, SpeechDropped, SpeechStarted
 from pipelines import asr
-from tests.test_hearing import FRAME, WORD_MS, WORDS, Enter, Room, enter
+from tests.room import FRAME, WORD_MS, WORDS, Enter, Room, enter
 
 __all__ = ["enter"]
 

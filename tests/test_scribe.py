@@ -2,6 +2,7 @@
 back."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from assistant.core.completeness import by_words
+from assistant.melody import Weighed
 from assistant.scribe import TAIL, Failed, Final, Guessed, Partial, Said, Scribe
 from pipelines.asr import RATE, Recognition
 from pipelines.engine import EngineError
@@ -26,7 +28,7 @@ class Slow:
         self.steps = threading.Semaphore(0)
         self.at_work = threading.Event()
 
-    def utterance(self) -> "Slow":
+    def utterance(self, language: str = "") -> "Slow":
         return self
 
     def feed(self, pcm: NDArray[np.int16]) -> str | None:
@@ -50,13 +52,25 @@ class Slow:
 class Desk:
     """A scribe and what it was heard to say."""
 
-    def __init__(self, load: Callable[[], Slow], languages: tuple[str, ...] = (), stuck_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Slow],
+        languages: tuple[str, ...] = (),
+        stuck_s: float = PATIENCE_S,
+        load_ear: "Callable[[], Ear | None]" = lambda: None,
+    ) -> None:
         self.woken = threading.Event()
         self.said: list[Said] = []
-        self.scribe = Scribe(load, by_words, self.woken.set, languages, stuck_s)
+        self.scribe = Scribe(load, by_words, self.woken.set, languages, stuck_s, load_detector=load_ear)
 
     def until(self, kind: type[Said], count: int = 1) -> None:
         while sum(isinstance(one, kind) for one in self.said) < count:
+            assert self.woken.wait(PATIENCE_S)
+            self.woken.clear()
+            self.scribe.deliver()
+
+    def until_loaded(self) -> None:
+        while not self.scribe.loaded:
             assert self.woken.wait(PATIENCE_S)
             self.woken.clear()
             self.scribe.deliver()
@@ -136,9 +150,8 @@ def test_a_recognizer_that_cannot_be_loaded_or_breaks_in_its_code_ends_the_servi
         raise EngineError("no model there")
 
     desk = Desk(load)
-    assert desk.woken.wait(PATIENCE_S)
     with pytest.raises(EngineError, match="no model there"):
-        desk.scribe.deliver()
+        desk.until_loaded()
 
     class Broken(Slow):
         def finish(self) -> Recognition:
@@ -208,25 +221,126 @@ def test_whatever_a_recognizer_writes_passes_one_gate(text: str, language: str, 
     assert guess.result == final.result == wanted
 
 
-def test_a_long_speech_keeps_only_its_end_for_whoever_judges_it() -> None:
-    slow = Slow()
+# --- the melody, in a thread of its own ---
+
+
+class Ear:
+    """A detector that hears a finished turn, waits to be let go on, and keeps the lengths of what it was played."""
+
+    def __init__(self, error: str = "") -> None:
+        self.error = error
+        self.heard: list[int] = []
+        self.at_work, self.steps = threading.Event(), threading.Semaphore(0)
+
+    def complete(self, tail: NDArray[np.int16]) -> float:
+        self.at_work.set()
+        assert self.steps.acquire(timeout=PATIENCE_S)
+        self.heard.append(len(tail))
+        if self.error:
+            raise EngineError(self.error)
+        return 0.75
+
+
+def listening(ear: Ear, text: str = "red lamp") -> Desk:
+    """A desk whose recognizer understands this, and never waits."""
+    slow = Slow(text)
     slow.steps.release(100)
-    heard: list[int] = []
+    return Desk(lambda: slow, load_ear=lambda: ear)
 
-    def judge(text: str, language: str, tail: NDArray[np.int16]) -> float:
-        heard.append(len(tail))
-        return 1.0
 
-    woken = threading.Event()
-    scribe, said = Scribe(lambda: slow, judge, woken.set), list[Said]()
-    dictation = scribe.dictate(said.append)
-    for _ in range(20):
+def test_words_do_not_wait_for_the_melody_nor_the_melody_for_the_words() -> None:
+    desk = listening(ear := Ear())
+    dictation = desk.scribe.dictate(desk.said.append)
+    dictation.feed(SECOND)
+    dictation.guess(7)
+    dictation.listen(7)
+    dictation.finish()
+    desk.until(Final)
+    assert not any(isinstance(one, Weighed) for one in desk.said)
+    ear.steps.release()
+    desk.until(Weighed)
+
+    ear = Ear()
+    desk = Desk(Slow, load_ear=lambda: ear)
+    ear.steps.release()
+    dictation, began = desk.scribe.dictate(desk.said.append), time.monotonic_ns()
+    dictation.feed(SECOND)
+    dictation.guess(7)
+    dictation.listen(7)
+    desk.until(Weighed)
+    (weighed,) = desk.said
+    assert isinstance(weighed, Weighed)
+    assert (weighed.number, weighed.melody, ear.heard) == (7, 0.75, [RATE])
+    assert began < weighed.at < time.monotonic_ns()
+    assert 0 < weighed.engine_ms < (time.monotonic_ns() - began) / 1e6
+
+
+def test_of_melodies_that_wait_the_newest_is_listened_to() -> None:
+    desk = listening(ear := Ear())
+    dictation = desk.scribe.dictate(desk.said.append)
+    dictation.feed(SECOND)
+    dictation.guess(1)
+    dictation.listen(1)
+    assert ear.at_work.wait(PATIENCE_S)
+    for number in (2, 3):
         dictation.feed(SECOND)
-        dictation.guess(1)
-        said.clear()
-        while not any(isinstance(one, Guessed) for one in said):
-            assert woken.wait(PATIENCE_S)
-            woken.clear()
-            scribe.deliver()
-    assert heard[0] == RATE
-    assert heard[-1] == TAIL
+        dictation.guess(number)
+        dictation.listen(number)
+    ear.steps.release(2)
+    desk.until(Weighed, 2)
+    assert [one.number for one in desk.said if isinstance(one, Weighed)] == [1, 3]
+    assert ear.heard == [RATE, 3 * RATE]
+
+
+def test_a_detector_that_fails_is_told_and_the_words_stand() -> None:
+    desk = listening(ear := Ear(error="turn.onnx does not work: no memory"))
+    ear.steps.release()
+    dictation = desk.scribe.dictate(desk.said.append)
+    dictation.guess(1)
+    dictation.listen(1)
+    desk.until(Failed)
+    dictation.finish()
+    desk.until(Final)
+    assert Failed(ear.error) in desk.said
+    assert desk.said[-1] == Final(Recognition(text="red lamp", language="en"))
+
+
+def test_a_detector_that_cannot_be_loaded_ends_the_service_and_one_that_is_not_there_does_not() -> None:
+    def ill() -> Ear:
+        raise EngineError("turn.onnx is cut short")
+
+    desk = Desk(Slow, load_ear=ill)
+    with pytest.raises(EngineError, match=r"turn\.onnx is cut short"):
+        desk.until_loaded()
+    desk = Desk(Slow)
+    desk.until_loaded()
+    assert desk.scribe.melody.detector is None
+
+
+def test_of_a_long_speech_only_the_end_is_listened_to() -> None:
+    desk = listening(ear := Ear())
+    ear.steps.release(100)
+    dictation = desk.scribe.dictate(desk.said.append)
+    for number in range(20):
+        dictation.feed(SECOND)
+        dictation.guess(number)
+        dictation.listen(number)
+        desk.until(Weighed, number + 1)
+    assert ear.heard[0] == RATE
+    assert ear.heard[-1] == TAIL
+
+
+def test_who_is_patient_comes_after_all_others() -> None:
+    slow = Slow()
+    desk = Desk(lambda: slow)
+    patient = desk.scribe.dictate(desk.said.append, language="de", patient=True)
+    patient.feed(SECOND)
+    assert slow.at_work.wait(PATIENCE_S)  # that is begun
+    patient.finish()
+    speech = desk.scribe.dictate(desk.said.append)
+    speech.feed(SECOND[: RATE // 2])
+    speech.finish()
+    slow.steps.release(4)
+    desk.until(Final, 2)
+    assert slow.did == [f"feed {RATE}", f"feed {RATE // 2}", "finish", "finish"]
+    desk.scribe.close()

@@ -10,7 +10,7 @@ import pytest
 
 from assistant.bus import Bus
 from assistant.messages import SERVICES, CameraState, Heartbeat, Picture
-from assistant.supervisor import STOP_ORDER
+from assistant.supervisor import STOP_ORDER, children_of
 from tests import processes
 from tests.processes import PATIENCE_S, Process, ended, hear, nursed, read_until, started, supervisor
 
@@ -116,6 +116,21 @@ def test_one_that_dies_too_often_stops_everything_and_says_which_and_why(runtime
     assert code == 1
     assert said.count("camera died (something broke); starting it again") == 2
     assert "camera died 3 times: something broke\n" in said
+
+
+def test_a_gateway_that_dies_often_stops_nothing_and_is_tried_again_later(runtime: Path) -> None:
+    limits = {"restarts": 1, "restart_window_s": 600.0}
+    with started(supervisor(runtime, ["gateway", "camera"], gateway={"act": "crashing"}, supervisor=limits)) as process:
+        read_until(process, "ready in")  # it is not waited for
+        read_until(process, "gateway: something broke; it is tried again in 600 s")
+        assert list(children_of(SERVICES, runtime)) == ["camera"]
+        assert stopped(process)[0] == 0
+
+
+def test_a_gateway_with_settings_that_it_must_not_start_with_stops_everything(runtime: Path) -> None:
+    with started(supervisor(runtime, ["gateway", "camera"], gateway={"act": "unfit"})) as process:
+        code, said = ended(process)
+    assert (code, "gateway cannot work: the model is missing" in said) == (78, True)
     assert left(runtime) == set()
     assert processes.of(runtime) == []
 

@@ -1,6 +1,6 @@
 """Whom a stream listens to: wake words in one breath and alone, follow-ups, thank-yous, the button.
 
-In the room of tests/test_hearing.py, where a sound's level is its word; the spotter knows the level of "hey".
+In the room of tests/room.py, where a sound's level is its word; the spotter knows the level of "hey".
 """
 
 from collections.abc import Callable, Iterator
@@ -17,8 +17,7 @@ from assistant.messages import WakeWord
 from assistant.notify import Notifier
 from assistant.waking import ROLL_MS, Waking
 from pipelines.wakeword import Detection
-from tests import test_hearing
-from tests.test_hearing import ALL, ENDPOINT, WORDS, Loudness, Reader, Recorded, Room
+from tests.room import ALL, ENDPOINT, NAMES, WORDS, Loudness, Reader, Recorded, Room
 
 HEY = 12_000
 S = 1_000_000_000
@@ -26,19 +25,22 @@ ATTENTION = Settings(listen_s=3, follow_up_s=2, follow_up_question_s=4)
 
 
 class Spotter:
-    """Tells of "hey" so many ms after its end, and once more 100 ms later."""
+    """Tells of "hey" so many ms after its end, and once more 100 ms later, as another phrase that overlaps with it.
+    With ``early_ms`` it does not know the end, and tells one that is so much too early."""
 
-    phrases: tuple[str, ...] = ("hey you",)
+    phrases: tuple[str, ...] = ("hey you", "you there")
 
-    def __init__(self, late_ms: int) -> None:
+    def __init__(self, late_ms: int, early_ms: int = 0) -> None:
         self._late, self._fed, self._end = late_ms * 16, 0, 0
+        self._early = early_ms * 16
 
     def feed(self, pcm: NDArray[np.int16]) -> list[Detection]:
         self._fed += len(pcm)
         if int(pcm[0]) == HEY:
             self._end = self._fed
         late = self._fed - self._end if self._end else -1
-        return [Detection("hey you", 0.9, self._end)] if late in (self._late, self._late + 1600) else []
+        told = {self._late: "hey you", self._late + 1600: "you there"}.get(late)
+        return [Detection(told, 0.9, self._end - self._early, self._fed if self._early else 0)] if told else []
 
     def reset(self) -> None:
         self._fed = self._end = 0
@@ -47,9 +49,9 @@ class Spotter:
 class Called(Room):
     """A room whose microphone has a mode."""
 
-    def __init__(self, service: Recorded, mode: Mode, late_ms: int) -> None:
+    def __init__(self, service: Recorded, mode: Mode, late_ms: int, early_ms: int) -> None:
         super().__init__(service, Reader(), Loudness())
-        spotter = Spotter(late_ms) if mode == "wakeword" else None
+        spotter = Spotter(late_ms, early_ms) if mode == "wakeword" else None
         self.ear = Ear(service, self.scribe, Loudness(), ENDPOINT, self, Waking(mode, ATTENTION, spotter))
 
     def call(self) -> None:
@@ -71,15 +73,15 @@ class Called(Room):
 @pytest.fixture(autouse=True)
 def _what_is_left_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sound before the question that belongs to it, should the wake word have ended later."""
-    monkeypatch.setitem(test_hearing.NAMES, HEY, "hey you")
+    monkeypatch.setitem(NAMES, HEY, "hey you")
 
 
 @pytest.fixture
 def enter(join: Callable[..., Bus], tmp_path: Path) -> Iterator[Callable[..., Called]]:
     service, rooms = Recorded(join("microphone"), Notifier(), tmp_path), list[Called]()
 
-    def one(mode: Mode = "wakeword", late_ms: int = 200) -> Called:
-        rooms.append(Called(service, mode, late_ms))
+    def one(mode: Mode = "wakeword", late_ms: int = 200, early_ms: int = 0) -> Called:
+        rooms.append(Called(service, mode, late_ms, early_ms))
         return rooms[-1]
 
     yield one
@@ -117,11 +119,16 @@ def test_without_the_wake_word_speech_opens_no_turn_and_says_why(enter: Enter) -
     assert room.reader.asked == []  # and nothing is recognised
 
 
-def test_a_wake_word_that_nothing_follows(enter: Enter) -> None:
-    room = enter()
+@pytest.mark.parametrize("early_ms", [0, 100, 300])
+@pytest.mark.parametrize("late_ms", [20, 200, 600])
+def test_a_wake_word_that_nothing_follows(enter: Enter, late_ms: int, early_ms: int) -> None:
+    """Also by an engine that leaves the end of the phrase before the question: it is no question."""
+    room = enter(late_ms=late_ms, early_ms=early_ms)
+    room.silence(500)
     room.call()
     room.silence(4000)
-    assert room.story == ["WakeWord", "started 0", "dropped 0: nothing followed the wake word"]
+    told = [line for line in room.story if line != "dropped 0: no wake word"]  # an engine that is later than the hold
+    assert told == ["WakeWord", "started 0", "dropped 0: nothing followed the wake word"]
     room.ask()
     room.silence(400)
     assert room.story[-1] == "dropped 0: no wake word"
@@ -142,7 +149,7 @@ def test_a_follow_up_needs_no_wake_word_for_a_while(enter: Enter, reply: str, se
 
 
 def test_thanks_close_it(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(test_hearing.NAMES, WORDS["ball"], "thank you")
+    monkeypatch.setitem(NAMES, WORDS["ball"], "thank you")
     room = enter()
     room.call()
     room.ask()
@@ -168,11 +175,42 @@ def test_one_that_is_not_understood_may_be_said_again(enter: Enter) -> None:
     ]
 
 
-def test_wake_words_that_overlap_are_one(enter: Enter) -> None:
-    room = enter()
+@pytest.mark.parametrize("early_ms", [0, 300])
+@pytest.mark.parametrize("pause_ms", [0, 400])
+def test_wake_words_that_overlap_are_one(enter: Enter, pause_ms: int, early_ms: int) -> None:
+    """Two phrases in the same sound; what follows is asked once, and whole."""
+    room = enter(early_ms=early_ms)
+    room.silence(500)
     room.call()
+    room.silence(pause_ms)
     room.ask()
-    assert [line for line in room.story if line == "WakeWord"] == ["WakeWord"]
+    room.silence(800)
+    assert [message.phrase for message in room.service.told if isinstance(message, WakeWord)] == ["hey you"]
+    assert [line for line in room.story if line.startswith(("started", "heard"))] == ["started 0", f"heard 1: {ALL}"]
+
+
+def test_one_that_is_said_twice_at_once_is_cut_off_twice(enter: Enter) -> None:
+    room = enter(late_ms=100)
+    for _ in range(2):
+        room.call()
+        room.silence(100)
+    room.ask()
+    room.silence(800)
+    assert [line for line in room.story if line.startswith("heard")] == [f"heard 1: {ALL}"]
+
+
+def test_one_after_another_that_nothing_followed(enter: Enter) -> None:
+    room = enter()
+    for _ in range(2):
+        room.call()
+        room.silence(1500)
+    assert room.story == [
+        *("WakeWord", "started 0", "WakeWord"),
+        *("dropped 0: begun anew with the wake word", "started 0"),
+    ]
+    room.ask()
+    room.silence(800)
+    assert room.story[-1] == f"heard 1: {ALL}"
 
 
 def test_a_wake_word_in_the_midst_of_a_question_begins_it_anew(enter: Enter) -> None:
@@ -200,7 +238,7 @@ def test_it_is_heard_during_a_reply_that_speech_does_not_interrupt(enter: Enter)
 
 def test_the_wake_word_is_cut_off_the_text(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a follow-up that begins with it, and where the engine tells of its begin rather than of its end."""
-    monkeypatch.setitem(test_hearing.NAMES, WORDS["a"], "Hey you,")
+    monkeypatch.setitem(NAMES, WORDS["a"], "Hey you,")
     room = enter()
     room.call()
     room.say(f"a {ALL}")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from assistant import modelstore
-from assistant.checkup import board, libraries, live, models, record
+from assistant.checkup import board, doorway, libraries, live, models, record
 from assistant.checkup.tree import Tree
 from assistant.config import ConfigError
 from assistant.core import doctor
@@ -33,6 +33,8 @@ def facts(tree: Tree, resolved: Mapping[str, Any] | None) -> Facts:
     chosen = models.choices(resolved) if resolved is not None else tuple(recorded.choices)
     seen = Facts(**board.look(tree))
     alive = live.look(board.nodes(tree)) if tree.live else recorded.live
+    if tree.live and alive is not None and resolved is not None:
+        alive = msgspec.structs.replace(alive, door=doorway.look(resolved))
     machine = (alive.machine if alive else "") or "aarch64"
     looked = libraries.look(tree, chosen, machine) if decided.has_npu(seen) else {}
     for name in ("rkllm", "rknn"):  # a recording holds no libraries, only what they are

@@ -16,9 +16,11 @@ FILES = ("model", "voice", "tokenizer")
 PLAIN = ("library", "runtime_version", "soc")
 # The last part of a setting's key that names an engine -> its role, as the services' ``roles`` have it.
 ROLES = {
-    "asr": "asr", "button": "button", "encoder": "vision", "llm": "llm", "source": "camera", "tts": "tts", "vad": "vad",
-    "wakeword": "wakeword",
+    "asr": "asr", "button": "button", "encoder": "vision", "endofturn": "endofturn", "llm": "llm", "source": "camera",
+    "tts": "tts", "vad": "vad", "wakeword": "wakeword",
 }  # fmt: skip
+# The same, of engines that are loaded only where a setting beside them has this value: what is not used is not judged.
+ONLY = {"wakeword": ("mode", "wakeword")}
 HEAD = 64  # bytes of each file that are looked at
 MOST_FILES = 500  # of a folder: a model has few, and somebody's home directory is none
 
@@ -35,6 +37,8 @@ def places(resolved: Mapping[str, Any], prefix: str = "") -> Iterator[Place]:
     """In settings as ``Config.resolved`` gives them, and as the services find them in their file."""
     for key, value in resolved.items():
         if not isinstance(value, dict):
+            continue
+        if key in ONLY and resolved.get(ONLY[key][0], ONLY[key][1]) != ONLY[key][1]:
             continue
         if key in ROLES and isinstance(value.get("engine"), str):
             # Further cameras stand beside their section: [cameras.NAME].

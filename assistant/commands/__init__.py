@@ -68,6 +68,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("say what is wrong with this machine, and the mend", "assistant doctor --profile camera-qa"),
     "models": Command("get models and see what is here", "assistant models pull cpu-en"),
     "systemd": Command("let systemd run the daemon, from boot on", "assistant systemd install --profile camera-qa"),
+    "gateway": Command("reach the daemon with a browser or a phone", "assistant gateway token"),
     "config": Command("check or show the settings", "assistant config show --profile demo"),
 }
 

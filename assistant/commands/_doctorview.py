@@ -13,7 +13,7 @@ from assistant.core.doctor import tuning
 from assistant.core.doctor.facts import Facts
 from assistant.core.doctor.finding import Finding, Status
 from assistant.core.doctor.words import GROUPS, STATUSES, tell
-from assistant.core.personas import Language
+from assistant.messages import Language
 
 LOOKS: dict[Status, tuple[str, str]] = {
     "ok": ("✓", "green"),

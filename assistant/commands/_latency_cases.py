@@ -41,7 +41,8 @@ class Case(NamedTuple):
 
 
 MAIN = Case(MAIN_S, "still")
-CASES = (*(Case(seconds, scene) for scene in SCENES for seconds in QUESTIONS), Case(MAIN_S, "still", button=True))
+BUTTON = Case(MAIN_S, "still", button=True)
+CASES = (*(Case(seconds, scene) for scene in SCENES for seconds in QUESTIONS), BUTTON)
 
 
 class Script:
@@ -59,12 +60,17 @@ class Script:
                 write_spoken(path, QUESTIONS[seconds], seconds)
 
     def begin(self) -> None:
-        """A conversation anew, about a scene of its own; its first question is not measured."""
-        self.steps.append(Step(camera=self._another(), clear=bool(self.steps)))
+        """A scene of its own; the first question is not measured."""
+        self.steps.append(Step(camera=self._another()))
         self.steps.append(Step(ask=QUESTIONS[MAIN_S], wait_ms=SETTLE_MS))
 
     def ask(self, case: Case, times: int = 1) -> None:
-        """A scene that changes does so in a conversation of its own, so that every such prompt is of one length."""
+        """A scene that changes does so in a conversation of its own, so that every such prompt is of one length. What
+        is asked about one that does not, follows a question that is not measured in a conversation of the case's own:
+        what a question costs that computes its prompt anew does not depend on how many were asked before."""
+        if case.scene == "still":
+            self.steps.append(Step(clear=True, wait_ms=SETTLE_MS))
+            self.steps.append(Step(ask=QUESTIONS[MAIN_S], wait_ms=SETTLE_MS))
         for _ in range(times):
             if case.scene != "still":
                 self.steps.append(Step(clear=True, wait_ms=SETTLE_MS))

@@ -32,6 +32,7 @@ class Told(NamedTuple):
     flow: Flow
     lines: dict[Case, list[Line]]
     engines: dict[str, str]  # service -> what it says that it works with
+    asked_again: int = 0  # questions that were lost the first time
 
     def middle(self, case: Case, name: str) -> float | None:
         """The median of one of the timings of a case."""
@@ -66,6 +67,7 @@ class Figures:
             "hold_ms": _USUAL.hold_ms,
             "same_hold_ms": HOLD_MS,
             "clause_tokens": CLAUSE if simulated else None,
+            "asked_again": sum(one.asked_again for one in self._told.values()),
             **rows.pop(MAIN.name),
             "cases": rows,
             "releases": {one.flow.name: {case.name: self._row(case, one) for case in one.lines} for one in others},
@@ -89,6 +91,7 @@ class Figures:
             "sequential_stages_ms": stages(before),
             "computed_tokens": round(one.computed(case) or 0),
             "reply_tokens": round(statistics.median(line.completion_tokens for line in lines)),
+            "reuse": one.flow.reuse,
             "turns": len(lines),
             "ears": one.engines.get("microphone", ""),
             "mouth": one.engines.get("speaker", ""),
@@ -131,7 +134,7 @@ class Figures:
             recognition_ms=recognition_ms,
             encode_ms=self._measured("encode", case),
             token_ms=self._measured("prefill", case) / max(1.0, self._sequential.computed(MAIN) or 0.0),
-            reply_token_ms=self._measured("decode", case) / max(1.0, said),
+            reply_token_ms=self._measured("decode", case) / max(1.0, said - 1),
             clause_tokens=round(said),
             block_ms=block_ms,
             **waits,

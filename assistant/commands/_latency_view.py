@@ -8,7 +8,7 @@ import numpy as np
 
 from assistant.commands._latency_cases import MAIN
 from assistant.commands._latency_figures import NO_REUSE
-from assistant.commands._timeline import BAD, FONT, GOOD, GREY, INK, LINE, PAPER, Canvas, Color
+from assistant.commands._timeline import BAD, FONT, GOOD, GREY, INK, LINE, PAPER, SMALL, Canvas, Color
 
 BEFORE: Color = (190, 184, 178)
 OURS: Color = (130, 60, 150)
@@ -37,7 +37,9 @@ def lines(figures: dict[str, Any]) -> list[str]:
     if "aim_ratio" in figures:
         kept = "ok" if figures["ratio_met"] else "no"
         made += ["", f"ratio {figures['ratio']:.2f}, aim {figures['aim_ratio']:.2f}: {kept}"]
-    return [*made, "", f"{figures['seconds']} s in all"]
+    machine = figures["machine"]
+    load = f"load {max(machine['load']):.1f} of {machine['cores']} cores"
+    return [*made, "", f"{figures['seconds']} s in all, {load}, {figures['asked_again']} questions asked again"]
 
 
 def _title(figures: dict[str, Any]) -> str:
@@ -82,7 +84,7 @@ def draw(figures: dict[str, Any]) -> bytes:
         _mark(canvas, top + 20, row["floor_ms"], scale, FLOOR)
         if "aim_ms" in row:
             _mark(canvas, top + 20, row["aim_ms"], scale, GOOD if row["aim_met"] else BAD)
-    return bytes(cv2.imencode(".png", canvas)[1])
+    return bytes(cv2.imencode(".png", canvas, SMALL)[1])
 
 
 def _legend(canvas: Canvas) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from assistant import config, paths, tables
 from assistant.config import Config, ConfigError, Layer, Settings
+from assistant.journal import Format
 from assistant.messages import SERVICES
 from pipelines import engine
 
@@ -17,6 +18,7 @@ class Log(Settings, frozen=True, kw_only=True):
     """Section [log]."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Format = "text"  # json: one object a line, for programs that collect logs
 
 
 def arguments(parser: argparse.ArgumentParser, default: str | None) -> None:

@@ -47,6 +47,7 @@ THUMB = (172, 129)
 TEXT_AT, LABEL_AT, CHART_AT, CHART_END = 214, 706, 812, WIDTH - 30
 TEXT_WIDTH = LABEL_AT - TEXT_AT - 14
 BEFORE_S, LONGEST_S, TICK_S = 2.0, 8.0, 0.5
+SMALL = (cv2.IMWRITE_PNG_COMPRESSION, 9)
 DEMO = "edge-assistant: a conversation, stage by stage"
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -69,7 +70,7 @@ def draw(lines: Sequence[Line], pictures: dict[int, Path], title: str = DEMO) ->
         _words(canvas, top, line, thumbs.get(picture) if picture else None)
         _grid(canvas, top, after_s)
         _lanes(canvas, top, line, after_s)
-    return bytes(cv2.imencode(".png", canvas)[1])
+    return bytes(cv2.imencode(".png", canvas, SMALL)[1])
 
 
 def _header(canvas: Canvas, lines: Sequence[Line], after_s: float, title: str) -> None:

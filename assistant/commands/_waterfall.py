@@ -12,6 +12,7 @@ from assistant.core.turnfacts import Stage, TurnRecord
 COLORS = {
     "speech": "blue",
     "endpoint": "bright_black",
+    "melody": "bright_blue",
     "asr": "cyan",
     "encode": "yellow",
     "prefill": "magenta",

@@ -9,8 +9,8 @@ hears its phrase, in several levels of noise, how often it only believes so in a
 word after it is lost; all of it is synthetic, and it takes ten minutes or so. ``bargein``: speaking over a reply, in
 made-up rooms and noises, and how soon a real speaker is silent. ``latency``: the silence between a spoken question and
 its answer, with all that is done ahead and without, on a simulated board (or ``cpu``: here). Its questions are really
-spoken and waited for: four to eight minutes for a board and a model, less than one with --quick; other work on the
-machine spoils it.
+spoken and waited for: a quarter of an hour for a board and a model, less for some --cases, less than a minute with
+--quick; other work on the machine spoils it (``machine.load`` says how busy it was).
 """
 
 import argparse
@@ -20,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from assistant.commands import OK, USAGE, Failure, _settings
+from assistant.config import Engine
 from pipelines.engine import EngineError
+
+ANY_PHRASE = ("microwakeword", "pocketsphinx")  # engines whose phrases can be told by their words alone: auto's choice
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,15 +43,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="qwen3-vl-2b", help="latency: on the --board rk3588 or rk3576 (default %(default)s)"
     )
     parser.add_argument("--chart", type=Path, default=None, metavar="FILE", help="latency: also draw a bar chart, PNG")
+    parser.add_argument(
+        "--cases", action="append", default=[], metavar="TEXT", help="latency: only those with this in their name"
+    )
     parser.add_argument("--published", default="", metavar="NAME", help="model: the manifest's entry to compare with")
     parser.add_argument("--minutes", type=float, default=60.0, help="wakeword: of speech without it (default 60)")
+    parser.add_argument("--engine", default="", help="wakeword: another than the settings have")
+    parser.add_argument(
+        "--recordings", type=Path, default=None, metavar="DIR", help="wakeword: WAV files without it, of yours"
+    )
     parser.add_argument("--scenes", type=int, default=216, help="bargein: how many, of all kinds (default 216)")
     parser.add_argument("--seed", type=int, default=1, help="bargein: of the scenes (default 1)")
     parser.add_argument(
         "--vad",
         action="append",
         metavar="ENGINE",
-        help="bargein: the detector of speech (may be repeated; default auto)",
+        help="bargein: the detector of speech (may be repeated)",
     )
     parser.add_argument("--phrase", action="append", metavar="TEXT", help="wakeword: another phrase (may be repeated)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
@@ -96,15 +106,20 @@ def wakeword(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
     if asked.minutes < 0:
         raise Failure("--minutes is a number of minutes, or 0 for none", USAGE)
-    phrases = tuple(asked.phrase or (_wake.PHRASE,))
+    chosen = Engine.read(_settings.load(asked).resolved()["microphone"]["wakeword"])
+    name, tables = asked.engine or chosen.engine, dict(chosen.all_options)
+    for each in ANY_PHRASE if name == "auto" else (name,):
+        if asked.phrase:
+            tables[each] = {**tables.get(each, {}), "phrases": asked.phrase}
+    options = tables if name == "auto" else tables.get(name, {})
     less = (
-        {"each": 4, "questions": 4, "minutes": min(asked.minutes, 0.2)} if asked.quick else {"minutes": asked.minutes}
+        {"each": 1, "questions": 2, "minutes": min(asked.minutes, 0.2)} if asked.quick else {"minutes": asked.minutes}
     )
     try:
-        figures = _wake.measure(_wake.Asked(options={"phrases": phrases}, **less), say)
+        figures = _wake.measure(_wake.Asked(engine=name, options=options, recordings=asked.recordings, **less), say)
     except EngineError as error:
         raise Failure(str(error), USAGE) from error
-    return figures, rows({**figures, "phrases": ", ".join(phrases)}, "")
+    return figures, _wake.lines(figures)
 
 
 def bargein(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
@@ -133,11 +148,22 @@ def latency(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from assistant.commands import _latency, _latency_view
 
     figures = _latency.measure(
-        asked.board or "rk3588", asked.model, asked.release, asked.profile, asked.set, asked.quick, say
+        asked.board or "rk3588", asked.model, asked.release, asked.profile, asked.set, asked.quick, say, asked.cases
     )
     if asked.chart is not None:
         asked.chart.write_bytes(_latency_view.draw(figures))
     return figures, _latency_view.lines(figures)
+
+
+def gateway(asked: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from assistant.client import Unavailable
+    from assistant.commands import _gateway
+
+    try:
+        figures = _gateway.measure(asked.profile, asked.set, asked.board, asked.quick, say)
+    except Unavailable as error:
+        raise Failure(str(error), error.code) from error
+    return figures, rows(figures, "")
 
 
 MEASURES = {
@@ -148,6 +174,7 @@ MEASURES = {
     "wakeword": wakeword,
     "bargein": bargein,
     "latency": latency,
+    "gateway": gateway,
 }
 
 

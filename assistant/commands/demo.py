@@ -45,8 +45,8 @@ def run(asked: argparse.Namespace) -> int:
 
     player = Player(script, watch)
     began = time.monotonic()
-    screen.say("[dim]starting microphone, camera, vision, dialogue and speaker, each its own process …[/]")
-    with replay.daemon(asked, script) as one:
+    screen.say("[dim]starting microphone, camera, vision, dialogue, speaker and gateway, each its own process …[/]")
+    with replay.daemon(asked, script, gateway=True) as one:
         for line in player.play(one):
             recorder.keep(line)
             screen.tell(line, replay.pictures(script).get(line.step))

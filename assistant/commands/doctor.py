@@ -20,7 +20,7 @@ from assistant.config import ConfigError
 from assistant.core import doctor
 from assistant.core.doctor import tuning
 from assistant.core.doctor.facts import Facts
-from assistant.core.personas import Language
+from assistant.messages import Language
 
 PROFILE = "camera-qa"
 

@@ -1,7 +1,7 @@
 """Play a scenario: the real processes, in real time, in directories of their own.
 
 With --json one JSON object a turn goes to stdout, and a line with "dropped" for a step that opened none; logs go to
-stderr. The README describes the format of scenario files.
+stderr. docs/configuration.md describes the format of scenario files.
 """
 
 import argparse
@@ -58,12 +58,15 @@ def run(asked: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def daemon(asked: argparse.Namespace, script: Scenario, more: Sequence[str] = ()) -> Iterator[Client]:
-    """A daemon of the scenario's own, and a client of it; ``more``: further options of its ``run``. Raises Failure when
-    it does not start."""
+def daemon(
+    asked: argparse.Namespace, script: Scenario, more: Sequence[str] = (), gateway: bool = False
+) -> Iterator[Client]:
+    """A daemon of the scenario's own, and a client of it; ``more``: further options of its ``run``; ``gateway``: with
+    that service too. Raises Failure when it does not start."""
     profile = asked.profile or script.profile or PROFILE
     try:
-        with client.private(profile, [*script.sets(), *asked.set], asked.board, more=more) as runtime:
+        sets = [*script.sets(), *asked.set]
+        with client.private(profile, sets, asked.board, more=more, gateway=gateway) as runtime:
             one = Client(runtime)
             try:
                 yield one

@@ -4,10 +4,13 @@ import argparse
 import shutil
 import sys
 
+import msgspec
+
 from assistant import paths
 from assistant.commands import SETTINGS, UNAVAILABLE, USAGE, Failure, _settings, _simulated
 from assistant.config import ConfigError
 from assistant.lock import Held
+from assistant.messages import SERVICES
 from assistant.notify import Notifier
 from pipelines.engine import EngineError
 
@@ -16,6 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _settings.arguments(parser, "camera-qa")
     _settings.directories(parser)
     _simulated.arguments(parser)
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="SERVICE", help="leave a service out; may be repeated"
+    )
     # For daemons that a command starts for itself: whatever becomes of that command, nothing of it stays.
     parser.add_argument("--ephemeral", action="store_true", help=argparse.SUPPRESS)
 
@@ -43,12 +49,19 @@ def _supervise(asked: argparse.Namespace) -> int:
     runtime = asked.runtime or paths.runtime()
     with _simulated.settings(asked, runtime) as found:
         _settings.services(found)
-        logs(found.section("log", _settings.Log).level, "supervisor")
+        unknown = [name for name in asked.without if name not in SERVICES]
+        if unknown:
+            raise Failure(f"--without {unknown[0]}: there is no such service; there are: {', '.join(SERVICES)}", USAGE)
+        log = found.section("log", _settings.Log)
+        logs(log.level, "supervisor", log.format)
         if not asked.ephemeral:
             _simulated.tell(asked)
+        resolved, supervision = found.resolved(), found.section("supervisor", Supervision)
+        chosen = tuple(name for name in supervision.services if name not in asked.without)
+        resolved["supervisor"]["services"] = chosen
         return Supervisor(
-            found.section("supervisor", Supervision),
-            found.resolved(),
+            msgspec.structs.replace(supervision, services=chosen),
+            resolved,
             runtime,
             asked.state or paths.state(),
             say=(lambda _: None) if asked.ephemeral else (lambda text: print(text, file=sys.stderr, flush=True)),

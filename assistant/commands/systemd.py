@@ -219,7 +219,8 @@ def _fits(place: Place, choice: Choice, needed: Mapping[str, Fence], files: Mapp
         mend = " && ".join(f"sudo groupadd --system {group}" for group in absent)
         raise Refused(
             f"this system has no group {' and no group '.join(absent)}, through which {', '.join(names)} would reach "
-            f"the devices; {mend}; and see that these belong to it (ls -l /dev/dri /dev/snd /dev/video*)"
+            f"the devices; {mend}; and see that these belong to it "
+            "(ls -l /dev/dri /dev/snd /dev/video* /dev/input /dev/gpiochip*)"
         )
     if place.manager == "user":
         return

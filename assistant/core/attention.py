@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     follow_up_s: _Seconds = 6.0  # after a reply: what begins within this needs no wake word; 0: all need one
     follow_up_question_s: _Seconds = 12.0  # the same, when the reply ended with a question
     answer_s: _Seconds = 120.0  # a turn of which nothing more is heard no longer keeps the stream open after this
-    overlap_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1000  # wake words nearer than this are one
+    overlap_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 700  # wake words nearer than this are one
 
 
 class Attention:
@@ -105,26 +105,29 @@ def thanks(text: str) -> bool:
     return words in CLOSING
 
 
-def unwoken(text: str, phrases: Sequence[str]) -> str:
-    """The text without the wake phrases that it begins with.
+def unwoken(text: str, phrases: Sequence[str], called: bool = False) -> str:
+    """The text without the wake phrases that it begins with. ``called``: a wake word has just been heard.
 
     The sound of a phrase is cut off before recognition where the engine knows its end to the sample. Of an engine that
     does not, the phrase or the end of it is still in the text: a whole phrase goes, and its last words where a comma
-    or the like sets them apart ("Assistant, what do you see?"); "house lights on" stays as it is after "okay house".
+    or the like sets them apart ("Assistant, what do you see?"), or where nothing else was said after a call; "house
+    lights on" stays as it is after "okay house".
     """
     longest = sorted(phrases, key=len, reverse=True)
     while True:
-        shorter = next((rest for phrase in longest if (rest := _without(text, phrase)) is not None), None)
+        shorter = next((rest for phrase in longest if (rest := _without(text, phrase, called)) is not None), None)
         if shorter is None:
             return text
         text = shorter
 
 
-def _without(text: str, phrase: str) -> str | None:
-    """What follows the phrase, or the last part of it and a mark of punctuation; None where neither begins the text."""
+def _without(text: str, phrase: str, called: bool) -> str | None:
+    """What follows the phrase, or the last part of it and a mark of punctuation (or, after a call, nothing); None where
+    neither begins the text."""
     units = _units(phrase)
     for first in range(len(units)):
-        end = r"(?!\w)" if first == 0 and language(phrase) == "en" else "" if first == 0 else r"\s*[,，.。!！、:：?？]"
+        part = r"\s*(?:[,，.。!！、:：?？]|$)" if called else r"\s*[,，.。!！、:：?？]"
+        end = r"(?!\w)" if first == 0 and language(phrase) == "en" else "" if first == 0 else part
         pattern = r"[\W_]*" + r"[\W_]*".join(map(re.escape, units[first:])) + end + r"[\W_]*"
         if units and (found := re.match(pattern, text, re.IGNORECASE)):
             return text[found.end() :]

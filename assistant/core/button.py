@@ -1,6 +1,6 @@
 """What a button's contacts say and what the one who pressed it meant: bounces, and a button that is stuck. Pure."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -10,6 +10,10 @@ MS = 1_000_000  # ns
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     bounce_ms: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 30  # changes nearer than this to the last one are no will
     longest_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 60.0  # held for longer, it is stuck
+    # Whether the button makes a muted microphone hear again: pressed for so long and let go. Never by itself: whoever
+    # muted it may not be who leans on the button.
+    unmute: Literal["hold", "never"] = "never"
+    unmute_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 3.0
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -69,3 +73,21 @@ class Button:
     def _given_up(self, at: int, why: str) -> Change:
         self._pressed = False
         return Change(False, at, why)
+
+
+class Unmuting:
+    """What a long press of the button does while the microphone is muted. (While it is not, one speaks as long.)"""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._since: int | None = None  # it is held since then, and the microphone was muted
+
+    def wanted(self, change: Change, muted: bool) -> bool:
+        """Whether with this change the microphone shall hear again; ``muted``: it does not now."""
+        if change.pressed:
+            self._since = change.at if muted else None
+            return False
+        since, self._since = self._since, None
+        if self._settings.unmute == "never" or since is None or not muted or change.why:
+            return False
+        return change.at - since >= self._settings.unmute_s * 1000 * MS

@@ -1,23 +1,19 @@
 """Are the words all that is to come? After a question people fall silent; after "what is on the" they seek a word.
 
-This judges words alone, in English and Chinese, by how they end: a table of endings that want more, of fillers, of
-words that are whole by themselves. What is in no table is undecided, and the endpointer waits as long as it always did.
+Words are judged in English and Chinese, by how they end: a table of endings that want more, of fillers, of words that
+are whole by themselves. What is in no table is undecided, and the endpointer waits as long as it always did; there a
+detector that listens to the melody of speech has its say (``with_melody``).
 """
 
 import re
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable
+from typing import TypeAlias
 
 SURE, LIKELY, UNDECIDED, UNLIKELY, NO = 0.95, 0.8, 0.5, 0.2, 0.05
+FINISHED = 0.5  # from this probability on a melody is that of a finished turn: as Smart Turn's publisher reads it
 
-
-class Completeness(Protocol):
-    """How likely it is, 0..1, that what was said so far is all. ``tail``: its last seconds, int16 [samples] at 16 kHz.
-    A detector that listens to the melody of speech may stand here in place of ``by_words``, or weigh it."""
-
-    def __call__(self, text: str, language: str, tail: NDArray[np.int16]) -> float: ...
+# How likely it is, 0..1, that what was said so far is all: of its text and its language (ISO 639-1, "" unknown).
+Completeness: TypeAlias = Callable[[str, str], float]
 
 
 def _set(words: str) -> frozenset[str]:
@@ -107,13 +103,28 @@ _ZH_DIGITS = re.compile(r"(?:^|号码是|号是|码是|编号|密码)[零〇一�
 _ZH = re.compile(r"[\u3400-\u9fff]")
 
 
-def by_words(text: str, language: str, tail: NDArray[np.int16]) -> float:
-    """``Completeness`` by the words' end alone. No words at all (nothing of the sound made sense so far) want more."""
+def by_words(text: str, language: str) -> float:
+    """``Completeness`` by the words' end. No words at all (nothing of the sound made sense so far) want more."""
     words = _plain(text)
     if not words:
         return UNLIKELY
     asked = text.rstrip()[-1] in "?？"
     return _chinese(words.replace(" ", ""), asked) if language == "zh" or _ZH.search(words) else _english(words, asked)
+
+
+def with_melody(words: float | None, melody: float | None) -> float:
+    """``Completeness`` by the words' probability and the melody's; None: it is not known (yet).
+
+    Words that want more overrule any melody: read without an end in view, "what is on the" falls as a finished sentence
+    does. And whoever says "stop", or was written with a question mark, is not kept waiting for it. Without words the
+    melody may prolong the wait, never shorten it: nobody knows yet whether they want more."""
+    if words is None:
+        return UNLIKELY if melody is not None and melody < FINISHED else UNDECIDED
+    if melody is None or words <= UNLIKELY or words >= SURE:
+        return words
+    if melody >= FINISHED:
+        return max(words, LIKELY)
+    return UNDECIDED if words >= LIKELY else UNLIKELY
 
 
 def _english(words: str, asked: bool) -> float:

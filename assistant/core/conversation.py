@@ -34,6 +34,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
     role: Literal["system", "user", "assistant"]
     content: tuple[str | PictureRef, ...]
+    fixed: bool = False  # an example: the same in every prompt
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +194,7 @@ class Conversation:
         """
         opening = [Rendered("system", (system,))] if system else []
         for question, answer in examples:
-            opening += [Rendered("user", (question,)), Rendered("assistant", (answer,))]
+            opening += [Rendered("user", (question,), fixed=True), Rendered("assistant", (answer,), fixed=True)]
 
         def messages(skip: int = 0) -> list[Rendered]:
             return opening + self._messages(self._shown()[skip:], live_pictures)

@@ -157,16 +157,17 @@ class Endpointer:
         self._release = at
         return list(self._released()) if self._now is not None and self._now >= at else []
 
-    def claim(self, at: int, roll_ms: int, await_ms: int) -> list[Event]:
+    def claim(self, at: int, roll_ms: int, await_ms: int, sure: int = 0) -> list[Event]:
         """A wake word ended at this time, which is past: an utterance opens there, with ``roll_ms`` of the sound before
         it, and waits ``await_ms`` for speech. An open one is given up for it; but not the button's, nor one that began
-        later. It may hold sound of one that has ended already: of which the wake word was a part."""
+        later. It may hold sound of one that has ended already: of which the wake word was a part. If it may have ended
+        later, ``sure`` is when it had at the latest: speech before that is no sign that anything follows."""
         if self._held or self._newest >= at:
             return []
         events: list[Event] = []
         if self._open is not None:
             events = [Dropped(at=self._open.at, last_sample_at=at, why="begun anew with the wake word")]
-        spoken = [(start, end) for start, end in self._past if start >= at]
+        spoken = [(start, end) for start, end in self._past if start >= max(at, sure)]
         last = spoken[-1][1] if spoken else at
         length = sum(end - start for start, end in spoken)
         self._closed, self._newest = None, at

@@ -8,6 +8,7 @@ from assistant.core import ahead, frames
 from assistant.messages import Embedding, Frame, Look, Turn
 
 HANDS_MS = 10_000.0  # of encoding that may be spent on speech that comes to nothing, before it must be earned again
+VOICE_NS = 500_000_000  # after the first sound it is known by then whether somebody speaks
 GUESSED_MS = 1000.0  # of an encoding, until one was made
 
 
@@ -17,6 +18,7 @@ class Watch(msgspec.Struct):
     look: Look
     shown: bytes | None = None  # signature of what was encoded for it; None: nothing yet
     spent_ms: float = 0.0  # on it
+    asked: bool = False  # it was a question
 
 
 class Gaze:
@@ -32,6 +34,9 @@ class Gaze:
         self._idle_share = idle_duty
         self._idle: ahead.Budget | None = None
         self._before = b""  # signature of the frame before
+        self._voice_until = 0  # ns: there was sound of what may become speech
+        self._early_ms = 0.0  # of encoding, for what may become speech
+        self._voiced: Watch | None = None  # the speech that it became
         self.watch: Watch | None = None
 
     # --- what happened ---
@@ -43,10 +48,17 @@ class Gaze:
         """Speech that was for the assistant is over."""
         self._speech_ms.learn((until - turn.start) / 1e6)
 
+    def voice(self, now: int) -> None:
+        """Somebody may be beginning to speak."""
+        if now >= self._voice_until:
+            self._early_ms, self._voiced = 0.0, None
+        self._voice_until = now + VOICE_NS
+
     def begin(self, look: Look) -> None:
         """Somebody speaks; after a pause, goes on."""
         if self.watch is None or self.watch.look.turn.start != look.turn.start:
-            self.watch = Watch(look)
+            self.watch = self._voiced = Watch(look, spent_ms=self._early_ms)
+            self._early_ms, self._voice_until = 0.0, 0
         self.watch.look = look
 
     def asked(self, turn: Turn, frame: Frame | None) -> None:
@@ -54,6 +66,7 @@ class Gaze:
         watch, self.watch = self.watch, None
         if watch is None or watch.look.turn.start != turn.start:
             return
+        watch.asked = True
         self._speaking.give_back(watch.spent_ms)
         if watch.shown is not None and frame is not None:
             self._still.learn(float(self.same(watch.shown, frame.signature)))
@@ -79,7 +92,7 @@ class Gaze:
         resting = self.rests(frame)
         if watch.look.until <= now or self._speaking.left(now) <= 0:
             return False
-        if watch.shown is not None and not resting:
+        if (watch.shown is not None or watch.spent_ms) and not resting:
             return False
         left = ahead.left_ms((now - watch.look.turn.start) / 1e6, self._speech_ms.value)
         return ahead.pays(left, self._encode_ms.value, self._still.value)
@@ -87,6 +100,20 @@ class Gaze:
     def spend(self, watch: Watch, ms: float, now: int) -> None:
         watch.spent_ms += ms
         self._speaking.spend(ms, now)
+
+    def may_begin(self, now: int) -> bool:
+        """Is a picture to be encoded for what may become speech, if the one in hand shows another scene?"""
+        if now >= self._voice_until or self._early_ms or self._speaking.left(now) <= 0:
+            return False
+        return ahead.pays(self._speech_ms.value, self._encode_ms.value, self._still.value)
+
+    def begun(self, ms: float, now: int) -> None:
+        """It was, and what may become speech may have done so meanwhile."""
+        if self._voiced is None:
+            self._early_ms += ms
+            self._speaking.spend(ms, now)
+        elif not self._voiced.asked:
+            self.spend(self._voiced, ms, now)
 
     def may_refresh(self, now: int) -> bool:
         """May a picture be encoded while nobody speaks? Out of what was saved for it since the start."""

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 
 from assistant.core import numerals, personas
 from assistant.core.phrases import Command
-from assistant.messages import Heartbeat
+from assistant.messages import Heartbeat, Language
 
 UNSET_YEAR = 2025  # a clock that shows an earlier year was never set: boards without a battery begin in 1970
 SILENT_S = 5.0  # without a heartbeat, and a service is said not to answer
@@ -30,7 +30,7 @@ _MONTHS = (
 # (from this hour on, what part of the day it is)
 _PARTS = ((0, "at night"), (5, "in the morning"), (12, "in the afternoon"), (18, "in the evening"), (22, "at night"))
 _PARTS_ZH = ((0, "凌晨"), (5, "早上"), (9, "上午"), (12, "中午"), (13, "下午"), (18, "晚上"))
-_NAMES: dict[str, dict[personas.Language, str]] = {
+_NAMES: dict[str, dict[Language, str]] = {
     "microphone": {"en": "the microphone", "zh": "麦克风"},
     "camera": {"en": "the camera", "zh": "摄像头"},
     "vision": {"en": "the image recognition", "zh": "图像识别"},

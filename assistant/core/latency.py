@@ -62,7 +62,7 @@ def floor(pace: Pace, asked: Asked) -> Floor:
     kept = asked.reuse == "prefix" or (asked.reuse == "history" and not new)
     left = asked.question_tokens * pace.token_ms + (0.0 if kept else before)
     words, picture = pace.pause_ms + pace.recognition_ms, max(0.0, ahead - time)
-    clause = pace.clause_tokens * pace.reply_token_ms
+    clause = (pace.clause_tokens - 1) * pace.reply_token_ms  # the first token comes with the prompt
     total = max(pace.hold_ms, max(words, picture) + left + clause) + pace.block_ms
     return Floor(words=words, picture=picture, question=left, clause=clause, block=pace.block_ms, total=total)
 

@@ -6,8 +6,8 @@ record is made of what is known, and None stands where a stage did not occur.
 
 from collections import OrderedDict, deque
 
-from assistant.core.turnfacts import KINDS, Facts, Reason, TurnRecord, record_of
-from assistant.messages import Message, ReplyEnded, Turn
+from assistant.core.turnfacts import KINDS, Facts, TurnRecord, record_of
+from assistant.messages import Message, Reason, ReplyEnded, Turn
 
 __all__ = ["Ledger", "TurnRecord"]
 

@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import msgspec
 
 from assistant.core import closer, commands
 from assistant.core.cameras import named
 from assistant.core.conversation import PictureRef
-
-Policy = Literal["fresh", "always", "never"]
+from assistant.messages import Policy
 
 
 class LookPlan(msgspec.Struct, frozen=True):

@@ -86,7 +86,7 @@ class Speed(_Table, frozen=True):
 
 
 class Entry(_Table, frozen=True):
-    role: Literal["vlm", "asr", "tts"]
+    role: Literal["vlm", "asr", "tts", "endofturn"]
     engines: Sequence[str]  # of pipelines/, that run it
     about: str
     languages: Sequence[str]  # ISO 639-1

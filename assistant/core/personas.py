@@ -4,11 +4,9 @@ Examples are text alone: a model is shown by them how to answer from a picture, 
 honestly, without the cost of one.
 """
 
-from typing import Literal
-
 import msgspec
 
-Language = Literal["en", "zh"]
+from assistant.messages import Language
 
 
 class Persona(msgspec.Struct, frozen=True, kw_only=True):

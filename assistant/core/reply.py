@@ -19,7 +19,7 @@ class Reply:
 
     def __init__(self, first_clause: bool = True) -> None:
         self.text = ""
-        self._splitter = Splitter(first_clause=first_clause)
+        self._splitter = Splitter(first_clause, at_once=first_clause)
         self._pieces: list[Piece] = []
         self._spoken: dict[int, tuple[str, bool]] = {}  # sentence -> what was heard of it, and whether all
 

@@ -2,6 +2,9 @@
 
 Sentences tile the reply: each begins where the one before ended, and the cuts do not depend on how the text came in
 pieces. A cut is made when what follows has shown that it is one: "3." may become "3.5", "Dr." may not end anything.
+
+The first one need not wait for what follows (``at_once``), if words have come that hardly anything but an end can
+follow: at a board's pace the next token takes a tenth of a second, in which nothing is heard.
 """
 
 import re
@@ -40,6 +43,8 @@ _STARTERS = _set(
 )
 
 _CANDIDATE = re.compile(r"<think>|```|[.!?…]+|[。！？；｡]+|\n|[,;:，：—–]")
+_ENDS_AT_ONCE = re.compile(r"(?:\w*[aeiouy]\w*|[\u3400-\u9fff])(?:[.!?。！？]|(?P<clause>[,;，；]))\Z")
+_OPENERS = re.compile(r"[\"“‘「『（(\[【《<*_`~#/@\\]")  # what is open may yet be closed behind the full stop
 _CLOSERS = "\"'”’」』）)】]》〉*_`~"
 _WIDE = "。！？；｡"
 
@@ -52,10 +57,11 @@ class Sentence(msgspec.Struct, frozen=True):
 
 
 class Splitter:
-    """Feed it pieces of text. ``first_clause``: the first piece may end at a comma, to be heard sooner."""
+    """Feed it pieces of text. ``first_clause``: the first piece may end at a comma, to be heard sooner; ``at_once``: it
+    is finished with its last token, which is one as models have them ("," or "." by itself, ".com" and ".5" not)."""
 
-    def __init__(self, first_clause: bool = False) -> None:
-        self._first_clause = first_clause
+    def __init__(self, first_clause: bool = False, at_once: bool = False) -> None:
+        self._first_clause, self._at_once = first_clause, at_once
         self._text = ""  # what is not cut off yet
         self._start = 0  # where that begins in the reply
         self._from = 0  # in _text: everything before is known to hold no cut
@@ -81,7 +87,7 @@ class Splitter:
     def _take(self, end: int) -> Sentence:
         sentence = Sentence(self._text[:end], self._start + end)
         self._text, self._start, self._from = self._text[end:], self._start + end, 0
-        self._first_clause = False
+        self._first_clause = self._at_once = False
         return sentence
 
     def _border(self, final: bool) -> int | None:
@@ -95,7 +101,7 @@ class Splitter:
                 self._from = close + (8 if mark == "<think>" else 3)
                 continue
             if not final and after == len(self._text):
-                return None  # the run of marks may go on
+                return after if self._at_once and self._ends_at_once() else None  # the run of marks may go on
             verdict = self._judge(mark, at, after, final)
             if verdict is None:
                 return None
@@ -105,6 +111,18 @@ class Splitter:
         # A tag or fence may have begun in the last characters: it is only known once it is whole.
         self._from = max(self._from, len(self._text) - len("<think"))
         return None
+
+    def _ends_at_once(self) -> bool:
+        """Do plain words end the text, and so hardly anything but white space can follow?"""
+        text = self._text
+        found = _ENDS_AT_ONCE.search(text)
+        if found is None or _OPENERS.search(text):
+            return False
+        if found["clause"]:
+            return self._first_clause and _words(text[:-1]) >= FIRST_WORDS
+        last = _last_word(text[:-1])
+        name = last[0].isupper() and text.strip() != f"{last}{text[-1]}"  # "Ave."; but a sentence of one word is one
+        return not name and len(last) > 1 and last.lower() not in _TITLES | _NUMBERED | _EITHER
 
     def _judge(self, mark: str, at: int, after: int, final: bool) -> int | None:
         """The end of the sentence at this mark; 0 if it ends none; None if more must be seen."""

@@ -1,7 +1,5 @@
 """What is known of one turn, message by message, and the record made of it. For assistant.core.ledger."""
 
-from typing import Literal
-
 import msgspec
 
 from assistant.messages import (
@@ -11,6 +9,7 @@ from assistant.messages import (
     Message,
     NpuCost,
     PictureBound,
+    Reason,
     ReplyEnded,
     ReplySentence,
     ReplyToken,
@@ -25,7 +24,6 @@ from assistant.messages import (
     Unseen,
 )
 
-Reason = Literal["stop", "length", "context", "interrupted", "lost", "error", "command", "unseen"]
 Stage = tuple[str, int, int]  # name, begin, end (CLOCK_MONOTONIC ns)
 
 TIMINGS = (
@@ -263,6 +261,8 @@ def _stages(facts: Facts) -> tuple[Stage, ...]:
     if facts.speech_ended is not None:
         stages.append(("speech", facts.turn.start, facts.speech_ended.last_sample_at))
         stages.append(("endpoint", facts.speech_ended.last_sample_at, facts.sent[SpeechEnded]))
+        if listened := facts.speech_ended.detector_at:
+            stages.append(("melody", listened - round(facts.speech_ended.detector_ms * 1e6), listened))
         stages.append(("asr", facts.sent[SpeechEnded], facts.sent.get(Heard)))
     for sent_at, seen in facts.looked.values():
         ended = seen.encoded_at or sent_at
@@ -271,16 +271,19 @@ def _stages(facts: Facts) -> tuple[Stage, ...]:
             own = facts.bound is not None and facts.bound.identity == seen.identity
             cost = facts.bound.npu if facts.bound is not None and own else seen.npu
             stages += _waited("encode ahead" if seen.ahead else "encode", began, cost, ended)
-    if facts.prompts:
-        stages.append(("prefill ahead", facts.prompts[0][0], facts.prompts[-1][0]))
     usage = facts.ended.usage if facts.ended is not None else None
+    ahead = facts.prompts[-1][0] if facts.prompts else None
     first = facts.tokens[0][1] if 0 in facts.tokens else None
     if usage is not None and usage.first_token_at:
         first = usage.first_token_at
     if first is not None and usage is not None and usage.prefill_ms:
         begin = first - round(max(usage.first_token_ms, usage.prefill_ms) * 1e6)
+        if ahead is not None and facts.prompts[-1][1].done < facts.prompts[-1][1].total:
+            ahead = max(ahead, begin)  # the question came meanwhile, and waited for it
         waited = usage.npu.wait_ms if usage.npu is not None else 0.0
         stages += _waited("prefill", begin, usage.npu, begin + round((waited + usage.prefill_ms) * 1e6))
+    if facts.prompts:
+        stages.append(("prefill ahead", facts.prompts[0][0], ahead))
     stages.append(("generate", first, facts.sent.get(ReplyEnded)))
     sound = min(facts.speaking.values(), default=None)
     stages += _voiced(min(facts.sentences.values(), default=None), facts.voice_ms, sound)

@@ -9,11 +9,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from assistant.core.access import loopback
+
 Manager = Literal["system", "user"]
 State = Literal["absent", "same", "old", "edited"]
 
 HIDDEN = ("/home/", "/root/", "/run/user/")  # what ProtectHome= hides from a unit
 NPU_ENGINES = frozenset({"rknn", "rkllm", "auto"})
+BUTTONS = {"evdev": "Keys", "gpio": "Pins"}  # engine -> what it reads
 
 _HEADER = re.compile(r"^\[X-(?P<kinds>[\w ]+) (?P<section>\w+)\]$")
 _MARK = re.compile(r"@([a-z]+)@")
@@ -28,7 +31,7 @@ class UnitError(Exception):
 class Fence(NamedTuple):
     """What a service needs of the machine, by its settings."""
 
-    kinds: frozenset[str]  # Sound, Video, Npu; Offline or Network
+    kinds: frozenset[str]  # Sound, Video, Npu, Keys, Pins; Offline or Network; Local: this machine alone may reach it
     paths: tuple[str, ...]  # files and folders that it reads
     keys: tuple[str, ...]  # names of credentials
 
@@ -38,11 +41,13 @@ def fence(values: Mapping[str, Any], network: bool = False) -> Fence:
     kinds, paths, keys = {"Network" if network else "Offline"}, [], []
     for key, value in _chosen(values):
         if key == "engine":
-            kinds |= {"Npu"} if value in NPU_ENGINES else set()
+            kinds |= {"Npu"} if value in NPU_ENGINES else {BUTTONS[value]} if value in BUTTONS else set()
         elif key in ("source", "output") and value == "device":
             kinds.add("Sound")
-        elif key == "api_key_file" and value and "/" not in value:
+        elif key in ("api_key_file", "token_file") and value and "/" not in value:
             keys.append(value)
+        elif key == "host":  # where it is to be reached
+            kinds = kinds - {"Offline"} | {"Network"} | ({"Local"} if loopback(value) and not network else set())
         elif key == "source" and (value.startswith("/dev/") or value.isdigit()):
             kinds.add("Video")
         elif _URL.match(value):

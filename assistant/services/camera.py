@@ -6,7 +6,15 @@ from typing import ClassVar
 
 from assistant.core import frames
 from assistant.eye import Eye, Source, framed
-from assistant.messages import CameraState, Mute, Picture
+from assistant.messages import (
+    CameraState,
+    Mute,
+    Picture,
+    SpeechDropped,
+    SpeechEnded,
+    SpeechStarted,
+    Voice,
+)
 from assistant.service import Service, Unfit
 from assistant.wire import Received
 from pipelines import camera, image
@@ -22,7 +30,12 @@ class Settings(Source, frozen=True, kw_only=True):
     cameras: dict[str, Source] = {}  # noqa: RUF012 (msgspec copies it)
 
 
+VOICE_S = 0.5  # after the first sound it is known by then whether somebody speaks
+SPEECH_S = 30.0  # for so long at most a microphone is believed that somebody does
+
+
 def run(service: Service, settings: Settings) -> None:
+    service.listen(Voice, SpeechStarted, SpeechEnded, SpeechDropped)
     eyes = Eyes(service, settings)
     service.ready()
     eyes.tell_health()
@@ -43,6 +56,7 @@ class Eyes:
         """Raises Unfit where a camera can never work as it is configured."""
         self._service, self._default = service, settings.name
         self._seq = itertools.count()
+        self._hurry_until = 0.0  # CLOCK_MONOTONIC s; 0: nobody speaks
         if settings.name in settings.cameras:
             raise Unfit(f"two cameras are called {settings.name!r}: rename [cameras.{settings.name}] or camera.name")
         sources: dict[str, Source] = {settings.name: settings, **settings.cameras}
@@ -71,15 +85,28 @@ class Eyes:
                     self.close()
                 for eye in self._eyes.values():
                     eye.mute(muted)
+            case Voice():
+                self._hurry(VOICE_S)
+            case SpeechStarted():
+                self._hurry(SPEECH_S)
+            case SpeechEnded() | SpeechDropped():
+                self._hurry(0.0)
             case Picture(camera=name, label=label):
                 self._put(name or self._default, label, bytes(received.payload))
 
     def look(self) -> None:
         """Publish what is to be seen now, of each camera whose turn it is."""
         now = time.monotonic()
+        if 0 < self._hurry_until <= now:
+            self._hurry(0.0)
         for eye in self._eyes.values():
             if eye.due <= now:
                 eye.look()
+
+    def _hurry(self, seconds: float) -> None:
+        self._hurry_until = time.monotonic() + seconds if seconds else 0.0
+        for eye in self._eyes.values():
+            eye.hurry(seconds > 0)
 
     def close(self) -> None:
         """Release every device. Those that hang are waited for together."""
@@ -89,6 +116,8 @@ class Eyes:
             eye.close()
 
     def tell_health(self) -> None:
+        for name, eye in self._eyes.items():
+            self._service.figures |= {f"frames.{name}": eye.shown, f"fps.{name}": eye.fps}
         states = [eye.state for eye in self._eyes.values()]
         lost = [state for state in states if state.state == "lost"]
         if lost:

@@ -12,8 +12,10 @@ from assistant.core import endpointer, overhearing
 from assistant.core.attention import Mode
 from assistant.core.attention import Settings as Attention
 from assistant.core.button import Settings as Contacts
+from assistant.core.button import Unmuting
 from assistant.core.completeness import by_words
 from assistant.core.floor import WATCHED, Floor
+from assistant.dictations import Dictations
 from assistant.hearing import Ear
 from assistant.messages import (
     LIVE,
@@ -28,6 +30,7 @@ from assistant.messages import (
     ReplyEnded,
     SpeakerIdle,
     SpeechDropped,
+    Transcribe,
     Turn,
 )
 from assistant.press import Presses
@@ -36,7 +39,7 @@ from assistant.service import Service, Unfit
 from assistant.soundin import SoundIn
 from assistant.waking import Waking
 from assistant.wire import Received
-from pipelines import asr, audio, vad, wakeword
+from pipelines import asr, audio, endofturn, vad, wakeword
 from pipelines.engine import EngineError, name_of
 
 log = logging.getLogger(__name__)
@@ -49,10 +52,13 @@ OPEN_S = 3.0  # how long it is waited for; what is slower is told as lost until 
 class Settings(config.Settings, frozen=True, kw_only=True):
     """Section [microphone]."""
 
-    roles: ClassVar[Mapping[str, str]] = {"asr": "asr", "vad": "vad", "wakeword": "wakeword", "button": "button"}
+    roles: ClassVar[Mapping[str, str]] = {
+        "asr": "asr", "vad": "vad", "endofturn": "endofturn", "wakeword": "wakeword", "button": "button",
+    }  # fmt: skip
 
     asr: Engine = Engine("auto")
     vad: Engine = Engine("auto")
+    endofturn: Engine = Engine("auto")  # beside the words; "none": they alone say how long it is waited for more
     source: Literal["bus", "device"] = "bus"  # bus: AudioIn messages alone; device: a sound card beside them
     device: str = ""  # a part of its name (assistant devices lists them); "": the default one
     rate: int = 0  # Hz asked of it; 0: its own
@@ -62,7 +68,7 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     attention: Attention = Attention()  # of the mode "wakeword": how long it listens, and for what
     wakeword: Engine = Engine("auto")  # used in the mode "wakeword" alone
     button: Engine = Engine("none")
-    contacts: Contacts = Contacts()  # of that button: how long they bounce, and how long is too long
+    contacts: Contacts = Contacts()  # of that button: bouncing, how long is too long, whether it unmutes
     # Speech during a reply: "auto" interrupts it while the reply's echo can be told from who speaks; "full" always;
     # "half" is ignored (the button, the keyboard and a wake word are not). What is missed: assistant bench bargein.
     duplex: Literal["auto", "half", "full"] = "auto"
@@ -87,17 +93,23 @@ def run(service: Service, settings: Settings) -> None:
         except EngineError as error:
             raise Unfit(str(error)) from error
 
-    scribe = Scribe(load, by_words, service.wake, settings.languages)
+    def load_detector() -> endofturn.Detector | None:
+        try:
+            return endofturn.load(settings.endofturn.engine, settings.endofturn.options)
+        except EngineError as error:
+            raise Unfit(str(error)) from error
+
+    scribe = Scribe(load, by_words, service.wake, settings.languages, load_detector=load_detector)
     ears = Ears(service, settings, scribe, spotter)
-    engines = [name_of(each) for each in (detector, spotter) if each is not None]
     ears.open()  # what is said while the recognizer is still being loaded waits for it
     for received in service.messages():
         if received is not None:
             ears.take(received)
         ears.listen()
         scribe.deliver()
-        if scribe.recognizer is not None and not service.ready_detail:
-            service.ready(", ".join([name_of(scribe.recognizer), *engines]))
+        if scribe.loaded and not service.ready_detail:
+            engines = (scribe.recognizer, detector, scribe.melody.detector, spotter)
+            service.ready(", ".join(name_of(each) for each in engines if each is not None))
             ears.say_state()
     ears.end()
     scribe.close()
@@ -112,12 +124,13 @@ class Ears:
         """``spotter``: the first stream's; further ones load their own."""
         self._spotter = spotter
         self._service, self._settings, self._scribe = service, settings, scribe
-        self._floor = Floor()
+        self._floor, self._dictations = Floor(), Dictations(service.publish, scribe)
         self._pids: dict[str, float] = {}
         self._streams: dict[str, Ear] = {}  # in the order of their last sound
         self._muted = service.muted
         self._device: SoundIn | None = None
         self._presses: Presses | None = None
+        self._unmuting = Unmuting(settings.contacts)
         self._button_lost = ""
         self._reply = ReplyEnded(turn=Turn(LIVE, 0), reason="stop", text="", sentences=0)  # the newest
         if settings.button.engine != "none":
@@ -129,6 +142,8 @@ class Ears:
         match received.message:
             case AudioIn() as block if not self._muted:
                 self._hear(block, received.payload)
+            case Transcribe() as wanted:
+                self._dictations.begin(wanted, received.payload)
             case Mute(device="microphone", muted=muted):
                 self._mute(muted)
             case PushToTalk() as press:
@@ -206,6 +221,9 @@ class Ears:
             press = PushToTalk(pressed=change.pressed, at=change.at)
             self._service.publish(press)
             self._button(press)
+            if self._unmuting.wanted(change, self._muted):
+                log.info("the button was held: the microphone hears again")
+                self._mute(False)
         if self._device is None:
             return
         if self._device.changed():
@@ -231,7 +249,7 @@ class Ears:
 
     def well(self) -> None:
         """Recognition works: whether all of the microphone does is the device's to say."""
-        if self._scribe.recognizer is None:
+        if not self._scribe.loaded:
             return  # it is still starting
         if self._muted:
             self._service.be("ready", "muted")
@@ -257,6 +275,7 @@ class Ears:
             ear = self._streams.pop(block.stream, None) or self._ear()
             self._streams[block.stream] = ear
             ear.hear(block, payload)
+            self._service.figures["heard_s"] = self._service.figures.get("heard_s", 0.0) + seconds(block, payload)
         except audio.AudioError as error:
             log.warning("stream %r: %s", block.stream, error)
             return
@@ -305,6 +324,12 @@ class Ears:
         if self._pids.setdefault(sender, pid) != pid:
             self._pids[sender] = pid
             self._floor.free()
+
+
+def seconds(block: AudioIn, payload: bytes | memoryview) -> float:
+    """How long a block of sound lasts."""
+    size = block.rate * block.channels * np.dtype(block.sample).itemsize
+    return len(payload) / size if size > 0 else 0.0
 
 
 def _spotter(settings: Settings) -> wakeword.Spotter | None:

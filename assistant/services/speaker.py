@@ -1,15 +1,12 @@
 """Speaker: say the reply sentence by sentence, fall silent at once, report what was really heard."""
 
-import contextlib
 import logging
-import queue
-import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
+import numpy as np
 
 from assistant import config, messages
 from assistant.config import Engine
@@ -29,12 +26,15 @@ from assistant.messages import (
     Speaking,
     SpeechStarted,
     Spoken,
+    Synthesize,
+    Synthesized,
     Turn,
     TurnStarted,
     Volume,
 )
 from assistant.service import Service, Unfit
 from assistant.soundout import BusOutput, Level, Output, amplified, keep
+from assistant.synthesis import Piece, Synthesis
 from assistant.wire import Received
 from pipelines import tts
 from pipelines.audio.keeper import Closed, Keeper, Lost, Opened
@@ -70,7 +70,7 @@ def run(service: Service, settings: Settings) -> None:
         voice = tts.load(settings.tts.engine, settings.tts.options)
     except EngineError as error:
         raise Unfit(str(error)) from error
-    mouth = Mouth(service, settings, Synthesis(voice, service))
+    mouth = Mouth(service, settings, Synthesis(voice, service.wake))
     mouth.open()
     service.ready(name_of(voice))
     mouth.say_state()
@@ -82,68 +82,6 @@ def run(service: Service, settings: Settings) -> None:
     mouth.close()
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """Out of the synthesis thread: a chunk of a sentence, or its end, or why it failed."""
-
-    turn: Turn
-    index: int
-    chunk: tts.Chunk | None
-    engine_ms: float = 0.0  # from the start of the sentence's synthesis
-    error: str = ""
-
-
-class Synthesis:
-    """The engine in a thread of its own, so that the mouth can fall silent in the middle of a sentence.
-
-    Should the thread die, ``collect`` raises and the process ends.
-    """
-
-    def __init__(self, voice: tts.Voice, service: Service) -> None:
-        self.rate = voice.rate
-        self._voice, self._wake = voice, service.wake
-        self._jobs: queue.SimpleQueue[ReplySentence | None] = queue.SimpleQueue()
-        self._pieces: queue.SimpleQueue[Piece] = queue.SimpleQueue()
-        self._unwanted: set[Turn] = set()
-        self._thread = threading.Thread(target=self._work, name="synthesis", daemon=True)
-        self._thread.start()
-
-    def begin(self, sentence: ReplySentence) -> None:
-        self._jobs.put(sentence)
-
-    def cancel(self, turn: Turn) -> None:
-        """Synthesise nothing more of this turn."""
-        self._unwanted.add(turn)
-
-    def collect(self) -> list[Piece]:
-        pieces = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                pieces.append(self._pieces.get_nowait())
-        if not pieces and not self._thread.is_alive():
-            raise RuntimeError("the synthesis thread died")
-        return pieces
-
-    def close(self) -> None:
-        self._jobs.put(None)
-        self._thread.join(timeout=1.0)
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            error, began = "", time.perf_counter()
-            try:
-                for chunk in self._voice.speak(job.text, job.language):
-                    if job.turn in self._unwanted:
-                        break
-                    self._put(Piece(job.turn, job.index, chunk, (time.perf_counter() - began) * 1000))
-            except EngineError as problem:
-                error = str(problem)
-            self._put(Piece(job.turn, job.index, None, error=error))
-
-    def _put(self, piece: Piece) -> None:
-        self._pieces.put(piece)
-        self._wake()
-
-
 class Mouth:
     def __init__(self, service: Service, settings: Settings, synthesis: Synthesis) -> None:
         self._service, self._settings, self._synthesis = service, settings, synthesis
@@ -153,6 +91,7 @@ class Mouth:
         self._keeper: Keeper[Playback] | None = None
         self._hope_until = 0  # until then what is to be said waits for a device, ns
         self._position = self._left = 0  # samples put into the output, and those of them that have left
+        self._played = 0  # samples, in all
         self._under_way: deque[tuple[int, Block]] = deque()  # (position, block) that are not known to leave yet
         self._meter: tuple[int, Meter] | None = None  # (Hz, it) of what sounds
         self._ducked_until = 0  # ns; 0: it is not
@@ -197,6 +136,8 @@ class Mouth:
                 self._silence(conversation, before)
             case Duck(on=on):
                 self._duck(on)
+            case Synthesize() as wanted:
+                self._synthesis.begin(wanted)
             case Mute(device="speaker", muted=muted):
                 self._level.muted = muted
                 self._sound_anew()
@@ -223,6 +164,7 @@ class Mouth:
 
     def play(self) -> None:
         self._notice()
+        self._service.figures["open"] = float(self._output is not None)
         for piece in self._synthesis.collect():
             self._take(piece)
         if self._output is not None:
@@ -241,15 +183,26 @@ class Mouth:
     # --- samples ---
 
     def _take(self, piece: Piece) -> None:
-        key = (piece.turn, piece.index)
+        if isinstance(piece.job, Synthesize):
+            self._give(piece.job, piece)
+            return
+        key = (piece.job.turn, piece.job.index)
         if piece.chunk is None:
             if piece.error:
-                log.error("a sentence could not be spoken: %s", piece.error, extra=of(piece.turn))
+                log.error("a sentence could not be spoken: %s", piece.error, extra=of(key[0]))
                 self._service.be("degraded", piece.error)
             self._playout.complete(*key)
             return
         self._engine_ms.setdefault(key, piece.engine_ms)
         self._playout.feed(*key, piece.chunk.pcm, [(word.char, word.sample) for word in piece.chunk.words])
+
+    def _give(self, job: Synthesize, piece: Piece) -> None:
+        """Sound for a program, which does not sound here."""
+        index, chunk = piece.number, piece.chunk
+        told = Synthesized(
+            stream=job.stream, index=index, rate=self._synthesis.rate, last=chunk is None, error=piece.error
+        )
+        self._service.publish(told, None if chunk is None else np.ascontiguousarray(chunk.pcm))
 
     def _fill(self, output: Output) -> None:
         while output.room >= self._samples:
@@ -295,6 +248,8 @@ class Mouth:
         if self._output is not None:
             left = self._output.left(self._service.clock())
             self._playout.sounded(left - self._left)
+            self._played += left - self._left
+            self._service.figures["played_s"] = self._played / self._synthesis.rate
             self._left = left
         if isinstance(self._output, Playback):
             self._service.figures["underruns"] = self._output.underruns

@@ -35,8 +35,9 @@ class Utterance(Protocol):
 
 
 class Recognizer(Protocol):
-    def utterance(self) -> Utterance:
-        """Begin a new utterance."""
+    def utterance(self, language: str = "") -> Utterance:
+        """Begin a new utterance. ``language``: ISO 639-1, where it is known to be of one; engines that cannot be told
+        overlook it."""
 
 
 def load(name: str, options: Mapping[str, Any]) -> Recognizer:

@@ -73,26 +73,26 @@ class Engine:
                     + ("; it is English only" if known == ["en"] else "")
                 )
 
-    def utterance(self) -> "Heard":
-        return Heard(self)
+    def utterance(self, language: str = "") -> "Heard":
+        return Heard(self, language if language in self._model.supported_languages else "")
 
-    def recognize(self, pcm: NDArray[np.int16]) -> Recognition:
+    def recognize(self, pcm: NDArray[np.int16], known: str = "") -> Recognition:
         """The text of an utterance, int16 [samples] at 16 kHz, or why there is none. Raises EngineError."""
         sound = _gates.listen(pcm)
         if len(pcm) < SHORTEST or sound.loud < self.options.gates.quietest_dbfs:
             return Recognition(refused="silence")
         try:
-            segments, language = self._transcribed(pcm.astype(np.float32) / np.float32(32768), sound.seconds)
+            segments, language = self._transcribed(pcm.astype(np.float32) / np.float32(32768), sound.seconds, known)
         except (RuntimeError, ValueError) as error:  # out of memory, or a model that does not fit together
             brief = " ".join(str(error).split())[:200]
             raise engine.EngineError(f"the Whisper model in {self.options.model} does not work: {brief}") from error
         return self._judged(segments, sound, language)
 
-    def _transcribed(self, audio: NDArray[np.float32], seconds: float) -> tuple[list[Any], str]:
+    def _transcribed(self, audio: NDArray[np.float32], seconds: float, known: str) -> tuple[list[Any], str]:
         """The segments (one a window of 30 s) and the language."""
         segments, info = self._model.transcribe(
             audio,
-            language=self._language(audio),
+            language=known or self._language(audio),
             beam_size=self.options.beam,
             temperature=0.0,  # no second tries at higher ones: they cost time and invent
             condition_on_previous_text=False,
@@ -135,8 +135,8 @@ class Engine:
 class Heard:
     """See ``pipelines.asr.Utterance``."""
 
-    def __init__(self, recognizer: Engine) -> None:
-        self._recognizer = recognizer
+    def __init__(self, recognizer: Engine, language: str = "") -> None:
+        self._recognizer, self._language = recognizer, language
         self._pcm: list[NDArray[np.int16]] = []
         self._waiting = 0  # samples since the last partial text
         self._partial = ""
@@ -151,7 +151,7 @@ class Heard:
         ):
             return None
         self._waiting = 0
-        text = self._recognizer.recognize(np.concatenate(self._pcm)).text
+        text = self._recognizer.recognize(np.concatenate(self._pcm), self._language).text
         if not text or text == self._partial:
             return None
         self._partial = text
@@ -162,7 +162,7 @@ class Heard:
         return self.finish()
 
     def finish(self) -> Recognition:
-        return self._recognizer.recognize(np.concatenate([np.zeros(0, np.int16), *self._pcm]))
+        return self._recognizer.recognize(np.concatenate([np.zeros(0, np.int16), *self._pcm]), self._language)
 
 
 def _checked(folder: Path) -> Path:

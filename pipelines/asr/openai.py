@@ -40,10 +40,10 @@ class Engine:
         self._options = options
         self._server = openai_client.Server(options)
 
-    def utterance(self) -> "Heard":
-        return Heard(self)
+    def utterance(self, language: str = "") -> "Heard":
+        return Heard(self, language)
 
-    def recognize(self, pcm: NDArray[np.int16]) -> Recognition:
+    def recognize(self, pcm: NDArray[np.int16], known: str = "") -> Recognition:
         """The text of an utterance, int16 [samples] at 16 kHz, or why there is none. Raises EngineError."""
         sound = _gates.listen(pcm)
         if len(pcm) < SHORTEST or sound.loud < self._options.gates.quietest_dbfs:
@@ -54,8 +54,8 @@ class Engine:
             "response_format": "verbose_json" if self._options.verbose else "json",
             "temperature": 0.0,
         }
-        if self._options.language:
-            asked["language"] = self._options.language
+        if known := known or self._options.language:
+            asked["language"] = known
         if prompt := " ".join([*self._options.hotwords, self._options.prompt]).strip():
             asked["prompt"] = prompt
 
@@ -63,15 +63,15 @@ class Engine:
             answer: Coroutine[Any, Any, Any] = client.audio.transcriptions.create(**asked)
             return answer
 
-        return self._judged(self._server.call(request), sound)
+        return self._judged(self._server.call(request), sound, known)
 
-    def _judged(self, answer: Any, sound: _gates.Sound) -> Recognition:
+    def _judged(self, answer: Any, sound: _gates.Sound, known: str) -> Recognition:
         """What of the answer (whole, or in segments with their probabilities) can be believed."""
         if not isinstance(getattr(answer, "text", None), str):
             url = self._options.base_url
             raise EngineError(f"the server at {url} sent no transcription; correct base_url or see its log")
         told = str(getattr(answer, "language", None) or "").lower()
-        language = self._options.language or NAMES.get(told, told if len(told) == 2 else "")
+        language = known or NAMES.get(told, told if len(told) == 2 else "")
         texts: list[str] = []
         reasons: list[str] = []
         for part in getattr(answer, "segments", None) or [answer]:
@@ -88,8 +88,8 @@ class Engine:
 class Heard:
     """See ``pipelines.asr.Utterance``. There are no partial texts."""
 
-    def __init__(self, recognizer: Engine) -> None:
-        self._recognizer = recognizer
+    def __init__(self, recognizer: Engine, language: str = "") -> None:
+        self._recognizer, self._language = recognizer, language
         self._pcm: list[NDArray[np.int16]] = []
 
     def feed(self, pcm: NDArray[np.int16]) -> str | None:
@@ -101,4 +101,4 @@ class Heard:
 
     def finish(self) -> Recognition:
         """See the Protocol. Raises EngineError naming the server and the mend."""
-        return self._recognizer.recognize(np.concatenate([np.zeros(0, np.int16), *self._pcm]))
+        return self._recognizer.recognize(np.concatenate([np.zeros(0, np.int16), *self._pcm]), self._language)

@@ -69,7 +69,7 @@ class Engine:
         loop = get_model_path("en-us/en-us-phone.lm.bin")
         self._phones = Decoder(**common, dict=None, allphone=loop, lw=2.0, beam=1e-20, pbeam=1e-20)
 
-    def utterance(self) -> "Utterance":
+    def utterance(self, language: str = "") -> "Utterance":
         return Utterance(self)
 
     def decode(self, pcm: NDArray[np.int16]) -> str:

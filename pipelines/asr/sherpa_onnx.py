@@ -67,7 +67,7 @@ class Engine:
                     num_threads=options.threads,
                 )
 
-    def utterance(self) -> "Streaming | Whole":
+    def utterance(self, language: str = "") -> "Streaming | Whole":
         return Streaming(self) if self.streams else Whole(self)
 
     def judged(self, text: str, sound: _gates.Sound, language: str) -> Recognition:

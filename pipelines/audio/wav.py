@@ -105,6 +105,12 @@ def encode(rate: int, pcm: Pcm, encoding: Encoding = "int16") -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
 
 
+def head(rate: int) -> bytes:
+    """How a WAV file of int16 mono begins whose length is not known yet: as programs write one into a pipe."""
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, _PCM, 1, rate, rate * 2, 2, 16)
+    return struct.pack("<4sI4s", b"RIFF", 0xFFFF_FFFF, b"WAVE") + form + struct.pack("<4sI", b"data", 0xFFFF_FFFF)
+
+
 def to_int16(pcm: Pcm) -> NDArray[np.int16]:
     """Any PCM as int16: rounded, clipped, and silence where a float is not a number."""
     if pcm.dtype == np.int16:

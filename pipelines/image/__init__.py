@@ -4,7 +4,7 @@ OpenCV is imported by the functions that need it: a process that only fits pictu
 quarter of a second and 25 MB.
 """
 
-from pipelines.image.codec import MAX_BYTES, MAX_PIXELS, PictureError, decode, encode_jpeg, encode_png
+from pipelines.image.codec import MAX_BYTES, MAX_PIXELS, PictureError, decode, encode_jpeg, encode_png, size
 from pipelines.image.fit import FILTERS, Picture, fit, limit, resize
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "fit",
     "limit",
     "resize",
+    "size",
 ]

@@ -27,12 +27,24 @@ class PictureError(Exception):
     """A file is no picture that can be taken; the text says why."""
 
 
+def size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture file as stored, by its header alone. Raises what ``decode`` does before it does."""
+    header = _checked(data)
+    return header.width, header.height
+
+
 def decode(data: bytes) -> Picture:
     """A PNG, JPEG, BMP or WebP file as RGB uint8, upright by its EXIF orientation.
 
     Grey becomes RGB, 16 bits become 8, what is transparent lies on white, an animation shows its first picture.
     Raises PictureError for other formats, damage, more than MAX_BYTES, and more than MAX_PIXELS (before decoding).
     """
+    header = _checked(data)
+    upright = UPRIGHT[header.orientation](_rgb(_decoded(data, header)))
+    return np.ascontiguousarray(upright)
+
+
+def _checked(data: bytes) -> _header.Header:
     if not data:
         raise PictureError("the picture is empty: no bytes")
     if len(data) > MAX_BYTES:
@@ -49,8 +61,7 @@ def decode(data: bytes) -> Picture:
         raise PictureError(
             f"the picture has {header.width}x{header.height} pixels; at most {MAX_PIXELS} are taken, make it smaller"
         )
-    upright = UPRIGHT[header.orientation](_rgb(_decoded(data, header)))
-    return np.ascontiguousarray(upright)
+    return header
 
 
 def encode_jpeg(picture: Picture, quality: int = 90) -> bytes:

@@ -47,6 +47,7 @@ class Message(msgspec.Struct, frozen=True):
     content: tuple[str | Picture, ...]
     calls: tuple[ToolCall, ...] = ()  # assistant: what it asked for after its words
     call_id: str = ""  # tool: the call that this answers; empty: it answers none
+    fixed: bool = False  # stands at the beginning of every conversation, as an example of how to answer
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +70,7 @@ class Prefilled(msgspec.Struct, frozen=True):
     done: int
     total: int
     npu: Figures | None = None  # what its possession has cost so far; None: without an NPU
+    cached: int = 0  # of those done, taken from the KV cache when the run began; 0 where that is told at its end alone
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -85,6 +87,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """Always the last event of a run that was not closed by its reader.
 
     A reply that ends in calls has the reason `stop` like any other finished one: the ToolCall events before it tell.
+    Of a reply that was gone on with, what stood there already counts as completion and not as prompt.
     """
 
     reason: Literal["stop", "length", "context"]  # context: the context is full
@@ -109,6 +112,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     tools: bool = False  # whether tools, calls and their results are understood
     # What of a conversation prefill() computes so that reply() need not: all of it, only where it holds no picture, …
     ahead: Literal["pictures", "text", "nothing"] = "nothing"
+    # Which replies reply() goes on with: any, only where the conversation holds no picture, …
+    continues: Literal["pictures", "text", "nothing"] = "nothing"
 
 
 class PromptTooLong(engine.EngineError):
@@ -133,7 +138,12 @@ class LanguageModel(Protocol):
         self, conversation: Sequence[Message], sampling: Sampling, owner: str = "live"
     ) -> Generator[Event, None, None]:
         """Prefill what is not cached, then generate. ``owner`` names whose slot it is; `live` is not evicted by others
-        where there is more than one slot. Raises PromptTooLong, or EngineError for rows of a wrong width."""
+        where there is more than one slot. Raises PromptTooLong, or EngineError for rows of a wrong width.
+
+        Where the last message is the assistant's, the reply has begun with it and is gone on with (``continues``): only
+        what follows is given, ``max_tokens`` counts all of it. An empty one stands for a reply of which nothing was
+        said yet. Given what the engine itself has said in a run that was closed, and the same sampling, it says what it
+        would have said, token by token, where it can. Raises EngineError where it goes on with none."""
 
     def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Generator[Prefilled, None, None]:
         """Compute the conversation (without a generation prompt) into the owner's slot ahead of its use."""

@@ -24,6 +24,8 @@ class Prompt(msgspec.Struct, frozen=True, eq=False):
     cells: list[Cell]
     rows: Rows
     opened: bool  # it ends inside a thought
+    begun: str | None = None  # what was said of the reply already; None: it is none that goes on
+    begun_ids: tuple[int, ...] = ()  # as the tokenizer writes that
 
 
 class Prompts:
@@ -41,9 +43,14 @@ class Prompts:
     def build(self, conversation: Sequence[Message], generate: bool) -> Prompt:
         """The conversation's cells, and the rows of its pictures.
 
-        Raises EngineError for too many pictures, for rows that are missing or of a wrong number or width, and where
-        the template refuses the conversation.
+        A last message of the assistant's is a reply that has begun: it stands beside the cells, not in them. Raises
+        EngineError for too many pictures, for rows that are missing or of a wrong number or width, and where the
+        template refuses the conversation.
         """
+        if generate and conversation and conversation[-1].role == "assistant":
+            prompt = self.build(conversation[:-1], generate)
+            begun = "".join(part for part in conversation[-1].content if isinstance(part, str))
+            return msgspec.structs.replace(prompt, begun=begun, begun_ids=self._written(begun))
         pictures = [part for message in conversation for part in message.content if isinstance(part, Picture)]
         if len(pictures) > self._live:
             raise EngineError(f"the prompt holds {len(pictures)} pictures, but live_pictures is {self._live}")
@@ -55,6 +62,9 @@ class Prompts:
 
     def cells(self, conversation: Sequence[Message], generate: bool) -> list[Cell]:
         """The cells alone; pictures need a grid but no rows. The list is shared: not to be changed."""
+        if generate and conversation and conversation[-1].role == "assistant":
+            begun = "".join(part for part in conversation[-1].content if isinstance(part, str))
+            return self.cells(conversation[:-1], generate) + list(self._written(begun))
         key = (generate, tuple((message.role, tuple(map(_key, message.content))) for message in conversation))
         found = self._cells.get(key)
         if found is None:
@@ -63,6 +73,10 @@ class Prompts:
                 self._cells.popitem(last=False)
         self._cells.move_to_end(key)
         return found
+
+    def _written(self, begun: str) -> tuple[int, ...]:
+        """The beginning of a reply, in the tokens that its own writer may have used."""
+        return tuple(self.tokens.encode(self.tokens.defuse(begun)))
 
     def _tokenise(self, conversation: Sequence[Message], generate: bool) -> list[Cell]:
         messages = [{"role": message.role, "content": self._parts(message)} for message in conversation]

@@ -3,6 +3,7 @@
 The conversation is the truth; what the runtime holds is only a cache of it. See the table in ``rkllm``.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -66,7 +67,7 @@ def plan(held: Sequence[Message] | None, conversation: Sequence[Message], traits
     before = pictures(held or ())
     if traits.reuse == "prefix":
         same = [picture.identity for picture in before] == [picture.identity for picture in now]
-        # Before either picture stands the same system prompt, if the template has it; else the runtime's own.
+        # Before either picture stands the same opening, if the template has it; else the runtime's own system prompt.
         keep = held is not None and not same
         return Step("prefix", clear=held is None or not same, keep_history=False, form=form, keep_system=keep)
     grown = held is not None and list(map(key, held)) == list(map(key, conversation[:-1]))
@@ -76,11 +77,26 @@ def plan(held: Sequence[Message] | None, conversation: Sequence[Message], traits
     return Step("tokens" if form == "tokens" else "whole", clear=True, keep_history=True, form=form)
 
 
+class Opening(NamedTuple):
+    """What every conversation begins with, as the template has it: there it outlasts a new picture."""
+
+    system: str = ""
+    examples: tuple[Message, ...] = ()
+
+
 def system_of(conversation: Sequence[Message]) -> tuple[str, Sequence[Message]]:
     """The system prompt, if there is one, and the messages after it."""
     if conversation and conversation[0].role == "system":
         return "".join(part for part in conversation[0].content if isinstance(part, str)), conversation[1:]
     return "", conversation
+
+
+def opening_of(conversation: Sequence[Message]) -> tuple[Opening, Sequence[Message]]:
+    """The system prompt and the examples after it, and the messages after those. Examples come in whole pairs."""
+    system, messages = system_of(conversation)
+    examples = tuple(itertools.takewhile(lambda message: message.fixed and not pictures([message]), messages))
+    count = len(examples) if examples and examples[-1].role == "assistant" else 0
+    return Opening(system, examples[:count]), messages[count:]
 
 
 class Writer:
@@ -97,10 +113,16 @@ class Writer:
         """A user's message: its pictures' marks before its text."""
         return "".join(self._defused(part) if isinstance(part, str) else IMAGE for part in message.content)
 
-    def system(self, system: str) -> str:
-        """The system prompt as the template has it, for set_chat_template."""
-        assert self._template is not None
-        return self._template.system.replace("{system}", self._defused(system)) if system else ""
+    def opening(self, opening: Opening) -> str:
+        """The system prompt and the examples as the template has them, for set_chat_template: turns of their own even
+        where the runtime strips special tokens from what is said."""
+        template = self._template
+        assert template is not None
+        text = template.system.replace("{system}", self._defused(opening.system)) if opening.system else ""
+        for message in opening.examples:
+            before, after = ("", template.end) if _replies(message) else (template.prefix, template.postfix)
+            text += before + self.turn(message) + after
+        return text
 
     def whole(self, system: str, messages: Sequence[Message]) -> str:
         """The messages as one user's text, the earlier turns before the last; the runtime wraps it in its template."""
@@ -111,10 +133,10 @@ class Writer:
             return "\n".join([*first, *earlier, last + self.turn(messages[-1])])
         return "\n".join([*first, self._inside(messages)])
 
-    def rendered(self, system: str, messages: Sequence[Message]) -> str:
+    def rendered(self, opening: Opening, messages: Sequence[Message]) -> str:
         """The whole prompt, template included, for a run of tokens."""
         assert self._template is not None
-        return self.system(system) + self._template.prefix + self._inside(messages) + self._template.postfix
+        return self.opening(opening) + self._template.prefix + self._inside(messages) + self._template.postfix
 
     def _inside(self, messages: Sequence[Message]) -> str:
         """From behind the first prefix to before the last postfix."""

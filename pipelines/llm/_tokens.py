@@ -119,4 +119,5 @@ class Stream:
     def rest(self) -> str:
         """What is left at the end: complete characters that waited behind an incomplete one, which is dropped."""
         before = self._tokens.decode(self._ids[self._start : self._read])
+        self._read = len(self._ids)
         return self._tokens.decode(self._ids[self._start :])[len(before) :].rstrip(UNFINISHED)

@@ -5,6 +5,7 @@ continues whichever shares the longest prefix with the conversation, rows of pic
 """
 
 import time
+from collections import deque
 from collections.abc import Generator, Sequence
 from typing import Annotated, TypeAlias
 
@@ -16,11 +17,12 @@ from pipelines.llm import Capabilities, Ended, Event, Message, Prefilled, Prompt
 from pipelines.llm._cache import Caches
 from pipelines.llm._decoder import Decoder
 from pipelines.llm._generation import Generation
-from pipelines.llm._prompt import Prompt, Prompts
+from pipelines.llm._prompt import Cell, Prompt, Prompts
 from pipelines.modelfolder import ModelFolder
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NOTHING = np.empty(0, np.float32)
+LEFT = 4  # replies that their reader left before the end: so many can be gone on with token by token
 
 
 class Options(engine.Options, frozen=True, kw_only=True):
@@ -55,7 +57,9 @@ class Engine:
             slots=options.slots,
             live_pictures=options.live_pictures,
             ahead="pictures",
+            continues="pictures",
         )
+        self._left: deque[tuple[list[Cell], Generation]] = deque(maxlen=LEFT)
         decoder.run(decoder.rows([0]), decoder.empty)  # the first run is slow: let it not be the user's
 
     def count(self, conversation: Sequence[Message]) -> int:
@@ -72,7 +76,7 @@ class Engine:
     ) -> Generator[Event, None, None]:
         """Raises EngineError at once for what is wrong with the conversation, while iterating for a failed run."""
         prompt = self._prompts.build(conversation, generate=True)
-        self._check_room(len(prompt.cells), room=1)
+        self._check_room(len(prompt.cells) + len(prompt.begun_ids), room=1)
         return self._reply(prompt, sampling, owner)
 
     def _check_room(self, tokens: int, room: int) -> None:
@@ -87,37 +91,53 @@ class Engine:
 
     def _reply(self, prompt: Prompt, sampling: Sampling, owner: str) -> Generator[Event, None, None]:
         prefill, decode, total = Stopwatch(), Stopwatch(), len(prompt.cells)
-        with prefill:
-            lease = self._caches.lease(owner, prompt.cells, most=total - 1)  # the last again, for its logits
-            cached, parts = lease.held, lease.missing(prompt.cells, self._chunk)
-        logits = NOTHING
-        for part in parts:
+        reply = self._generation(prompt, sampling)
+        cells = [*prompt.cells, *reply.ids]
+        try:
             with prefill:
-                logits = lease.extend(part, prompt.rows, logits=part is parts[-1])
-            yield Prefilled(lease.held, total)
+                lease = self._caches.lease(owner, cells, most=len(cells) - 1)  # the last again, for its logits
+                cached, parts = lease.held, lease.missing(cells, self._chunk)
+            logits = NOTHING
+            for part in parts:
+                with prefill:
+                    logits = lease.extend(part, prompt.rows, logits=part is parts[-1])
+                yield Prefilled(lease.held, len(cells), cached=cached)
 
-        reply = Generation(self._prompts.tokens, self._ends, sampling, prompt.cells, prompt.opened)
-        limit = min(sampling.max_tokens, self._context - total)
-        while reply.count < limit and not (reply.ended or reply.cut):
-            with decode:
-                token, text = reply.take(logits)
-            if text:
-                yield Token(text)
-            elif reply.thought:
-                yield Thought()
-            if not reply.cut:  # an end token belongs to the history, the token that completes a stop string does not
+            limit = min(sampling.max_tokens, self._context - total)
+            while reply.count < limit and not (reply.ended or reply.cut):
                 with decode:
-                    logits = lease.extend([token], prompt.rows)
-        if text := reply.rest():
-            yield Token(text)
+                    token, text = reply.take(logits)
+                if text:
+                    yield Token(text)
+                elif reply.thought:
+                    yield Thought()
+                if not reply.cut:  # an end token belongs to the history, the one that completes a stop string does not
+                    with decode:
+                        logits = lease.extend([token], prompt.rows)
+            if text := reply.rest():
+                yield Token(text)
+        except GeneratorExit:
+            self._left.append((prompt.cells, reply))
+            raise
         yield Ended(
             reason=reply.reason,
             prompt_tokens=total,
-            cached_tokens=cached,
+            cached_tokens=min(cached, total),
             completion_tokens=reply.count,
             prefill_ms=prefill.ms,
             decode_ms=decode.ms,
         )
+
+    def _generation(self, prompt: Prompt, sampling: Sampling) -> Generation:
+        """A new reply; or one that was left, where this is to go on with it."""
+        if prompt.begun is not None:
+            for at, (cells, left) in enumerate(self._left):
+                if left.said == prompt.begun and cells == prompt.cells and left.goes_on(sampling):
+                    del self._left[at]
+                    return left
+        reply = Generation(self._prompts.tokens, self._ends, sampling, prompt.cells, prompt.opened and not prompt.begun)
+        reply.begun(prompt.begun_ids, prompt.begun or "")
+        return reply
 
 
 class Stopwatch:

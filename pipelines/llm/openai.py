@@ -49,6 +49,8 @@ class Options(openai_client.Options, frozen=True, kw_only=True):
     jpeg_quality: Annotated[int, msgspec.Meta(ge=30, le=100)] = 85
     extended: bool = False  # also send top_k and repetition_penalty, which only local servers know
     thinking_opened: bool = False  # the model's template opens a thought itself, and the server does not take it out
+    # the server goes on with a last message of the assistant's: vLLM and SGLang when told to, llama.cpp anyway
+    continues: bool = False
     warm: bool = False  # prefill ahead by asking for one token: for a server that caches prefixes and costs nothing
 
 
@@ -69,6 +71,7 @@ class Engine:
             live_pictures=options.live_pictures,
             tools=True,
             ahead="pictures" if options.warm else "nothing",
+            continues="pictures" if options.continues else "nothing",
         )
 
     def count(self, conversation: Sequence[Message]) -> int:
@@ -88,13 +91,20 @@ class Engine:
         piece of a call Prefilled(estimate, estimate), so that the reader may stop there too.
 
         Raises PromptTooLong by estimate or as the server says it, and EngineError naming the server and the mend, or
-        the tool whose arguments are no JSON object; then none of the reply's calls came.
+        the tool whose arguments are no JSON object; then none of the reply's calls came. Of a reply that is gone on
+        with, the server counts what stood there as prompt: its share is estimated.
         """
+        goes_on = bool(conversation) and conversation[-1].role == "assistant"
+        if goes_on and not self._options.continues:
+            raise EngineError("the conversation ends with a reply; set continues where the server goes on with one")
+        begun = self.count(conversation) - self.count(conversation[:-1]) if goes_on else 0
         tools = [_tool(tool) for tool in sampling.tools]
         estimate = self.count(conversation) + math.ceil(len(msgspec.json.encode(tools)) / 3 if tools else 0)
         if estimate >= self._options.context:
             raise PromptTooLong(f"the prompt takes about {estimate} tokens of a context of {self._options.context}")
-        run = _Run(estimate, sampling.max_tokens, self._options.thinking_opened)
+        left = max(1, sampling.max_tokens - begun)
+        sampling = msgspec.structs.replace(sampling, max_tokens=left)
+        run = _Run(estimate, left, self._options.thinking_opened and not goes_on, begun)
         chunks = self._server.stream(self._source(conversation, sampling, tools), TICK)
         try:
             while True:
@@ -144,8 +154,11 @@ class Engine:
             asked["stop"] = list(sampling.stop)
         if sampling.seed is not None:
             asked["seed"] = sampling.seed
-        if self._options.extended:
-            asked["extra_body"] = _extension(sampling)
+        more = _extension(sampling) if self._options.extended else {}
+        if conversation[-1].role == "assistant":
+            more |= {"continue_final_message": True, "add_generation_prompt": False}
+        if more:
+            asked["extra_body"] = more
 
         async def source(client: Any) -> AsyncIterator[Any]:
             async with await client.chat.completions.create(**asked) as stream:
@@ -204,10 +217,11 @@ class _Call(msgspec.Struct):
 class _Run:
     """Folds the chunks of one answer into events and figures."""
 
-    def __init__(self, estimate: int, max_tokens: int, opened: bool) -> None:
+    def __init__(self, estimate: int, max_tokens: int, opened: bool, begun: int = 0) -> None:
+        """``begun``: tokens of the reply that stood there already."""
         self.reason = ""  # the server's finish_reason
         self.pieces = 0
-        self._estimate, self._max_tokens = estimate, max_tokens
+        self._estimate, self._max_tokens, self._begun = estimate, max_tokens, begun
         self._thinking = Thinking(opened)
         self._calls: list[_Call] = []
         self._usage: Any = None
@@ -290,9 +304,9 @@ class _Run:
             reason = "context" if self._usage is not None and completion < self._max_tokens else "length"
         return Ended(
             reason=reason,
-            prompt_tokens=prompt,
-            cached_tokens=cached,
-            completion_tokens=completion,
+            prompt_tokens=max(1, prompt - self._begun),
+            cached_tokens=min(cached, max(1, prompt - self._begun)),
+            completion_tokens=completion + self._begun,
             prefill_ms=(self._first - self._began) * 1e3,
             decode_ms=(self._last - self._first) * 1e3,
         )

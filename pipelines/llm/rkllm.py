@@ -11,15 +11,17 @@ One slot: the runtime holds one conversation. How a turn reaches it is decided a
 | prefix | `reuse = "prefix"`: the runtime itself finds the beginning that | kept; for | 0            | TOKEN |
 |        | it has (1.2.0; with pictures 1.3.0, where it is the default)    | a new     |              | or    |
 |        |                                                                 | picture   |              | text  |
-|        |                                                                 | its system|              |       |
-|        |                                                                 | prompt    |              |       |
+|        |                                                                 | its       |              |       |
+|        |                                                                 | opening   |              |       |
 | fresh  | `reuse = "none"` (Qwen3.5 cannot, #519; with keep_history=0 it  | cleared   | 1            | TOKEN |
 |        | leaves 2 MB behind with each picture, #529)                     |           |              | or    |
 |        | 1.1, which has neither history nor a way to clear it            | as it is  | 0            | text  |
 
 Input: the new turn only; the whole conversation as tokens; the whole conversation as one user's text with its picture.
-Earlier turns stand before the last one in the model's own template, or as plain lines where the runtime strips special
-tokens from text (``history``). Runs block, so each has a thread; a reader who leaves aborts it and waits for nothing.
+What every conversation begins with, the system prompt and the examples, is handed to the runtime as its template's
+(where that is known). Earlier turns stand before the last one in the model's own template, or as plain lines where the
+runtime strips special tokens from text (``history``). Runs block, so each has a thread; a reader who leaves aborts it
+and waits for nothing.
 """
 
 import contextlib
@@ -38,7 +40,7 @@ from pipelines.llm import Capabilities, Event, Message, Prefilled, PromptTooLong
 from pipelines.llm._librkllm_fill import require
 from pipelines.llm._rkllm_board import BOARDS, Growth, LogLevel, Soc, cpus, speak
 from pipelines.llm._rkllm_family import Model, settle
-from pipelines.llm._rkllm_plan import Reuse, Step, Template, Traits, Writer, pictures, plan, system_of
+from pipelines.llm._rkllm_plan import Reuse, Step, Template, Traits, Writer, opening_of, pictures, plan, system_of
 from pipelines.llm._rkllm_values import Clock, ended, rows_of, sampler, tokenizer
 from pipelines.llm._sampling import StopText
 from pipelines.llm._thinking import Thinking, opens
@@ -126,7 +128,7 @@ class Engine:
         self._session = Session(self._library, _init(options, self._model, abi))
         self._growth, self._stall_s = Growth(options.growth_mb), options.stall_s
         self._held: list[Message] | None = None  # what the cache holds; None: nothing to rely on
-        self._system: str | None = None  # in the runtime's template
+        self._opening: str | None = None  # in the runtime's template
         self._empty = True  # so was the cache when the latest run began
         self._thread: threading.Thread | None = None
         self._claim: Claim | None = None  # the latest run's on the NPU
@@ -147,13 +149,13 @@ class Engine:
 
     def count(self, conversation: Sequence[Message]) -> int:
         """Exact with a tokenizer, but for the model's own template; else rather too high: three bytes a token."""
-        system, messages = system_of(conversation)
         seen = sum(rows_of(picture, self._model.picture_tokens) for picture in pictures(conversation))
         if self._encoder is None:
             said = [part for message in conversation for part in message.content if isinstance(part, str)]
             return seen + sum(len(text.encode()) // 3 + 1 for text in said) + 8 * len(conversation)
         writer = self._writer
-        text = writer.rendered(system, messages) if self._model.template else writer.whole(system, messages)
+        templated = self._model.template is not None
+        text = writer.rendered(*opening_of(conversation)) if templated else writer.whole(*system_of(conversation))
         return seen + len(self._encoder.encode(text, add_special_tokens=False).ids)
 
     def prefill(self, conversation: Sequence[Message], owner: str = "live") -> Generator[Prefilled, None, None]:
@@ -310,26 +312,26 @@ class Engine:
 
     def _prepare(self, step: Step, conversation: Sequence[Message], wanted: Run) -> tuple[Input, Run]:
         """Brings the runtime where the step wants it, and gives what to run."""
-        system, messages = system_of(conversation)
-        clear = step.clear
-        template = self._model.template
+        clear, template, inside = step.clear, self._model.template, system_of(conversation)
         self._empty = clear or not self._traits.history
-        if self._traits.history and template is not None and system != self._system:
-            self._session.chat_template(self._writer.system(system), template.prefix, template.postfix)
-            self._system, clear, self._empty = system, False, True  # it empties the cache
+        if self._traits.history and template is not None:
+            opening, messages = opening_of(conversation)
+            inside = "", messages
+            if (text := self._writer.opening(opening)) != self._opening:
+                self._session.chat_template(text, template.prefix, template.postfix)
+                self._opening, clear, self._empty = text, False, True  # it empties the cache
         if clear:
             self._session.clear(keep_system=step.keep_system)
             self._empty = not step.keep_system
         wanted = msgspec.structs.replace(wanted, keep_history=step.keep_history)
         if step.form == "tokens":
             assert self._encoder is not None
-            ids = self._encoder.encode(self._writer.rendered(system, messages), add_special_tokens=False).ids
+            ids = self._encoder.encode(self._writer.rendered(*opening_of(conversation)), add_special_tokens=False).ids
             return Tokens(np.array(ids, np.int32)), wanted
         if step.form == "turn":
-            shown, text = pictures(messages[-1:]), self._writer.turn(messages[-1])
-        else:
-            inside = "" if self._system is not None else system  # a system prompt without a template enters as a line
-            shown, text = pictures(messages), self._writer.whole(inside, messages)
+            shown, text = pictures(conversation[-1:]), self._writer.turn(conversation[-1])
+        else:  # an opening without a template enters as lines
+            shown, text = pictures(conversation), self._writer.whole(*inside)
         if not shown:
             return Text(text), wanted
         assert shown[0].rows is not None

@@ -30,7 +30,7 @@ class Engine:
         self._slowness = options.slowness
         self.name = named(its, self.kind, options.board, self._ears.told if self._ears else "")
 
-    def utterance(self) -> asr.Utterance:
+    def utterance(self, language: str = "") -> asr.Utterance:
         inner = self._inner.utterance()
         return inner if self._ears is None else Utterance(inner, self._ears, self._slowness)
 

@@ -1,5 +1,6 @@
 """Wake words: was one of a few phrases just said in this stream of sound, and where did it end?"""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
@@ -9,17 +10,19 @@ from numpy.typing import NDArray
 
 from pipelines import engine
 
+log = logging.getLogger(__name__)
 RATE = 16_000  # Hz of everything that is fed
 
 
 class Detection(msgspec.Struct, frozen=True):
     """A phrase was said. ``score`` 0..1: how sure; ``end``: where it ends, in samples since the stream began or was
     reset. An engine that does not know the end exactly tells an earlier one: what is cut off there must never be the
-    first word of the question."""
+    first word of the question. ``sure``: by then it had ended, where that is later."""
 
     phrase: str
     score: float
     end: int
+    sure: int = 0
 
 
 class Spotter(Protocol):
@@ -36,5 +39,8 @@ class Spotter(Protocol):
 
 
 def load(name: str, options: Mapping[str, Any]) -> Spotter:
-    """A spotter of the engine called ``name``. Raises EngineError."""
-    return cast(Spotter, engine.load("wakeword", name, options))
+    """A spotter of the engine called ``name``; ``auto`` takes the best whose table is in order, with that table's
+    phrases: what is installed may decide what is listened for, and it is logged. Raises EngineError."""
+    spotter = cast(Spotter, engine.load("wakeword", name, options))
+    log.info("wakeword: %s listens for %s", engine.name_of(spotter), ", ".join(map(repr, spotter.phrases)))
+    return spotter

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from pipelines import engine, onnxfile
 from pipelines.wakeword import RATE, Detection
+from pipelines.wakeword._ending import Ends
 
 STEP = 1280  # samples, 80 ms: between two decisions
 OVERLAP = 3 * 160  # samples before a step that its mel frames need
 MELS, WINDOW, WIDTH = 32, 76, 96  # bands; frames of one embedding; its length
 SETTLING = 5  # decisions: the first ones look mostly at what was never heard
+LATEST = RATE * 2 // 5  # samples: 98 of 100 phrases are believed sooner after their end (measured on made-up voices)
 
 
 class Options(engine.Options, frozen=True, kw_only=True):
@@ -30,7 +32,6 @@ class Options(engine.Options, frozen=True, kw_only=True):
     phrases: dict[str, str]  # what is said -> path of its .onnx file: "hey jarvis" = "…/hey_jarvis_v0.1.onnx"
     threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
     thresholds: dict[str, Annotated[float, msgspec.Meta(gt=0, le=1)]] = msgspec.field(default_factory=dict)
-    lag_ms: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 240  # a network is sure so long after the phrase, or sooner
 
 
 class Engine:
@@ -49,49 +50,55 @@ class Engine:
         self._mel = _Network(options.melspectrogram)
         self._embedding = _Network(options.embedding, (WINDOW, MELS, 1))
         self._models = {phrase: _Network(path, (None, WIDTH)) for phrase, path in options.phrases.items()}
-        self._depth = max(int(model.shape[1]) for model in self._models.values())
+        depth = max(int(model.shape[1]) for model in self._models.values())
+        silence = self._embed(np.broadcast_to(self._spectrum(np.zeros(OVERLAP + STEP, np.int16))[-1], (WINDOW, MELS)))
+        self._silence = np.tile(silence, (depth, 1))
         self.reset()
 
     def reset(self) -> None:
         self._sound = np.zeros(OVERLAP, np.int16)  # what the next step still needs of what is behind it, and its own
         self._frames = np.ones((WINDOW, MELS), np.float32)  # the newest mel frames
-        self._embeddings = np.zeros((self._depth, WIDTH), np.float32)
+        self._embeddings = self._silence  # of zeros, which are nothing that was ever heard, "alexa" is a sure thing
         self._steps = 0
-        self._over: set[str] = set()  # phrases that are above their threshold now: told once
+        self._ends = Ends(LATEST)
 
     def feed(self, pcm: NDArray[np.int16]) -> list[Detection]:
-        """See the protocol; a decision is due every 80 ms."""
+        """See the protocol; a decision is due every 80 ms, and told one or two later."""
         self._sound = np.concatenate([self._sound, pcm])
         found = []
         while len(self._sound) >= OVERLAP + STEP:
-            found += self._step(self._sound[: OVERLAP + STEP])
+            scores = self.scores(self._sound[: OVERLAP + STEP])
+            self._ends.hear(self._sound[OVERLAP : OVERLAP + STEP])
             self._sound = self._sound[STEP:]
+            for phrase, score in scores.items() if self._steps > SETTLING else ():
+                if score >= self._options.thresholds.get(phrase, self._options.threshold):
+                    self._ends.believe(phrase, score)
+            found += self._ends.told()
         return found
 
-    def _step(self, pcm: NDArray[np.int16]) -> list[Detection]:
+    def scores(self, pcm: NDArray[np.int16]) -> dict[str, float]:
+        """Each phrase's, 0..1, after a further step: STEP samples, and the OVERLAP before them."""
+        self._frames = np.concatenate([self._frames, self._spectrum(pcm)])[-WINDOW:]
+        self._embeddings = np.concatenate([self._embeddings[1:], self._embed(self._frames)[None]])
+        self._steps += 1
+        return {
+            phrase: float(model.run(self._embeddings[None, -int(model.shape[1]) :]).reshape(-1)[0])
+            for phrase, model in self._models.items()
+        }
+
+    def _spectrum(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+        """float32 [frames, MELS], as the embedding was trained with."""
         spectrum = self._mel.run(pcm.astype(np.float32)[None])  # of samples as they are, not scaled to 1
         if spectrum.size % MELS:
             raise engine.EngineError(f"{self._mel.path} gives {spectrum.shape}: no mel spectrum of {MELS} bands")
-        rows = spectrum.reshape(-1, MELS) / np.float32(10) + np.float32(2)  # as the embedding was trained with
-        self._frames = np.concatenate([self._frames, rows])[-WINDOW:]
-        embedded = self._embedding.run(self._frames[None, :, :, None]).reshape(-1)
+        return np.asarray(spectrum.reshape(-1, MELS) / np.float32(10) + np.float32(2), np.float32)
+
+    def _embed(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [WIDTH] of WINDOW frames."""
+        embedded = self._embedding.run(frames[None, :, :, None]).reshape(-1)
         if len(embedded) != WIDTH:
             raise engine.EngineError(f"{self._embedding.path} gives {len(embedded)} figures, not {WIDTH}")
-        self._embeddings = np.concatenate([self._embeddings[1:], embedded[None]])
-        self._steps += 1
-        return [found for phrase, model in self._models.items() if (found := self._judge(phrase, model)) is not None]
-
-    def _judge(self, phrase: str, model: "_Network") -> Detection | None:
-        score = float(model.run(self._embeddings[None, -int(model.shape[1]) :]).reshape(-1)[0])
-        least = self._options.thresholds.get(phrase, self._options.threshold)
-        if score < least or self._steps <= SETTLING:
-            self._over.discard(phrase)
-            return None
-        if phrase in self._over:
-            return None
-        self._over.add(phrase)
-        end = self._steps * STEP - self._options.lag_ms * RATE // 1000
-        return Detection(phrase, min(1.0, score), max(0, end))
+        return embedded
 
 
 class _Network:

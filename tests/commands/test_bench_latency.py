@@ -14,7 +14,7 @@ from pipelines.audio import wav
 MODEL = "smolvlm-256m"
 ROW = (
     "sequential_ms", "ours_ms", "ratio", "floor_ms", "over_floor", "floor_parts_ms", "wasted_npu_ms", "stages_ms",
-    "sequential_stages_ms", "computed_tokens", "reply_tokens", "turns", "ears", "mouth",
+    "sequential_stages_ms", "computed_tokens", "reply_tokens", "reuse", "turns", "ears", "mouth",
 )  # fmt: skip
 
 
@@ -76,6 +76,55 @@ def test_scenes_do_not_look_alike() -> None:
     scenes = [_latency_cases.scene(number) for number in range(1, 13)]
     for number, one in enumerate(scenes):
         assert all(np.abs(one.astype(int) - other).max() > 30 for other in scenes[:number])
+
+
+def test_no_case_has_the_questions_of_another_in_its_prompt(tmp_path: Path) -> None:
+    script, asked = _latency_cases.Script(tmp_path), 3
+    script.begin()
+    for case in CASES:
+        script.ask(case, asked)
+    earlier: list[int] = []  # questions in the conversation of each that is measured
+    count = 0
+    for number, step in enumerate(script.steps, 1):
+        if step.clear:
+            count = 0
+        if number in script.measured:
+            earlier.append(count)
+        count += step.ask is not None or step.hear is not None
+    assert len(earlier) == asked * len(CASES)
+    assert [max(earlier[at : at + asked]) for at in range(0, len(earlier), asked)] == [
+        asked if case.scene == "still" else 0 for case in CASES
+    ]
+
+
+def test_the_machine_and_what_was_lost_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "latency", "--cases", "nothing"]) == 2
+    told = capsys.readouterr().err
+    assert "--cases nothing: no case is called so; there are: 1.5 s, still; " in told
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        ([], {case.name for case in CASES}),
+        (["2.5 s, changed late"], {"2.5 s, still", "2.5 s, changed late"}),
+        (["button", "4 s, still"], {"2.5 s, still", "2.5 s, still, button", "4 s, still"}),
+    ],
+)
+def test_cases_are_chosen_by_a_part_of_their_name(patterns: list[str], names: set[str]) -> None:
+    found = _latency.chosen(patterns)
+    assert {case.name for case in found} == names
+    for flow in _latency.flows("rk3588", "1.3.0", quick=False, cases=found):
+        assert {case.name for case in flow.times} <= names
+    quick = _latency.flows("rk3588", "1.3.0", quick=True, cases=found)
+    assert MAIN in quick[0].times
+    assert set(quick[0].times.values()) == {1}
+
+
+def test_main_cases_are_asked_often_enough() -> None:
+    for flow in _latency.flows("rk3588", "1.3.0", quick=False):
+        for case, times in flow.times.items():
+            assert times >= (5 if flow.name == "ours" and case.speech_s == 2.5 else 3)
 
 
 def test_every_case_is_asked_of_the_main_flows() -> None:

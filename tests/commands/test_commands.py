@@ -45,7 +45,7 @@ def test_the_settings_are_handed_over_as_the_supervisor_does(tmp_path: Path) -> 
     done = call(*resolve, "--runtime", str(runtime), "--state", str(state), runtime=runtime)
     path = runtime / "settings.json"
     assert (done.returncode, done.stdout.strip(), state.is_dir()) == (0, str(path), True), done.stderr
-    assert json.loads(path.read_bytes())["log"] == {"level": "debug"}
+    assert json.loads(path.read_bytes())["log"]["level"] == "debug"
     assert {p.stat().st_mode & 0o777 for p in (runtime, state)} == {0o700}
     assert path.stat().st_mode & 0o777 == 0o600
     (tmp_path / "file").touch()
@@ -94,6 +94,11 @@ def test_the_settings_of_a_supervisor_are_its_own(tmp_path: Path) -> None:
         (["config", "check", "--profile", "demo", "--set", "vision.quality.drak=1"], 78, "did you mean 'dark'?"),
         (["run", "--profile", "demo", "--set", "camera.fps=often"], 78, "camera.fps"),
         (["run", "--profile", "demo", "--ephemeral"], 2, "name both"),
+        (
+            ["run", "--profile", "demo", "--without", "ear"],
+            2,
+            "--without ear: there is no such service; there are: mic",
+        ),
     ],
 )
 def test_exit_codes_and_messages(arguments: list[str], code: int, says: str, tmp_path: Path) -> None:

@@ -149,6 +149,7 @@ def test_auto_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert "rkllm: not configured; onnx: its model is not here (" in facts["dialogue.llm"]["fact"]
     assert "assistant models pull cpu-en" in facts["dialogue.llm"]["mend"]
     assert facts["vision.encoder"]["case"] == "engine.blind"
+    assert (facts["microphone.endofturn"]["case"], facts["microphone.endofturn"]["status"]) == ("engine.words", "ok")
     assert "auto takes espeak (piper: its model is not here (" in facts["speaker.tts"]["fact"]
 
 

@@ -40,8 +40,10 @@ def test_typed_scenarios_hold(name: str) -> None:
     assert code == 0, said
 
 
-@pytest.mark.parametrize("name", ["wakeword", "push-to-talk"])
+@pytest.mark.parametrize("name", ["wakeword", "wakeword-networks", "push-to-talk"])
 def test_scenarios_of_who_is_meant_hold(name: str) -> None:
+    if name == "wakeword-networks":
+        pytest.importorskip("pymicro_wakeword")
     code, lines, said = replay(SCENARIOS / f"{name}.toml")
     assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
     assert code == 0, said

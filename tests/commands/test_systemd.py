@@ -18,6 +18,10 @@ from tests.conftest import need
 UNITS = "etc/systemd/system"
 OPENAI = ["--set", "dialogue.llm.engine=openai", "--set", "dialogue.llm.openai.base_url=http://x/v1"]
 OPENAI += ["--set", "dialogue.llm.openai.model=m", "--set", "dialogue.llm.openai.api_key_file=my-key"]
+WIDE = ["--set", "gateway.host=0.0.0.0", "--set", "gateway.token_file=gateway-token"]
+EVDEV = ["--set", "microphone.button.engine=evdev", "--set", "microphone.button.evdev.device=FootSwitch"]
+GPIO = ["--set", "microphone.button.engine=gpio", "--set", "microphone.button.gpio.line=PTT"]
+GROUPS = ("root", "audio", "video", "render", "input", "gpio")
 RTSP = "camera.source.opencv.source=rtsp://camera/1"
 
 
@@ -26,7 +30,7 @@ def root(tmp_path: Path) -> Path:
     """The tree of another system."""
     tree = tmp_path / "a root"
     (tree / "etc").mkdir(parents=True)
-    (tree / "etc" / "group").write_text("root:x:0:\naudio:x:29:\nvideo:x:44:\nrender:x:105:\n")
+    (tree / "etc" / "group").write_text("".join(f"{name}:x:{100 + number}:\n" for number, name in enumerate(GROUPS)))
     return tree
 
 
@@ -84,16 +88,35 @@ def test_limits_and_watchdog_are_the_supervisors(install: Install) -> None:
 
 def test_the_network_and_the_devices_are_for_those_whose_settings_ask(install: Install) -> None:
     found = install("--profile", "demo")
-    assert all("PrivateNetwork=yes" in found[unitfiles.unit(name)] for name in (*SERVICES, "settings"))
+    fenced = [unitfiles.unit(name) for name in (*SERVICES, "settings") if name != "gateway"]
+    assert all("PrivateNetwork=yes" in found[name] for name in fenced)
+    assert {"IPAddressDeny=any", "IPAddressAllow=localhost"} <= set(found["assistant-gateway.service"].splitlines())
     assert not any("DeviceAllow" in text or "SupplementaryGroups" in text for text in found.values())
-    found = install("--profile", "camera-qa", "--set", RTSP, "--network", "speaker")
+    found = install("--profile", "camera-qa", "--set", RTSP, "--network", "speaker", *WIDE)
     online = {name for name, text in found.items() if "AF_INET" in text}
-    assert online == {"assistant-camera.service", "assistant-speaker.service"}
+    assert online == {"assistant-camera.service", "assistant-speaker.service", "assistant-gateway.service"}
     assert not any("PrivateNetwork" in found[name] or "IPAddressDeny" in found[name] for name in online)
     assert "char-video4linux" not in found["assistant-camera.service"]
     assert "DeviceAllow=char-alsa rw" in found["assistant-microphone.service"]
     assert "render" not in found["assistant-microphone.service"]
     assert "DeviceAllow=/dev/rknpu rw" in found["assistant-dialogue.service"]
+
+
+def test_a_button_is_let_to_the_microphone_whose_settings_name_it(
+    install: Install, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a system whose pins belong to no group is told so."""
+    reached = {"evdev": "SupplementaryGroups=input\nDeviceAllow=char-input r\n"}
+    reached["gpio"] = "SupplementaryGroups=gpio\nDeviceAllow=char-gpiochip rw\n"
+    for options in ([], EVDEV, GPIO):
+        found = install("--profile", "camera-qa", *options)
+        wanted = {("assistant-microphone.service", name) for name in reached if f"button.engine={name}" in str(options)}
+        told = {(unit, name) for name, lines in reached.items() for unit, text in found.items() if lines in text}
+        assert told == wanted
+        assert len(re.findall("char-input|char-gpiochip", "".join(found.values()))) == len(wanted)
+    (root / "etc" / "group").write_text("audio:x:29:\nvideo:x:44:\nrender:x:105:\n")
+    code, said = refused(capsys, "install", "--root", str(root))
+    assert (code, "no group gpio, through which assistant-microphone.service would reach" in said) == (1, True), said
 
 
 def test_a_key_is_handed_to_the_one_unit_that_needs_it(install: Install, root: Path) -> None:
@@ -302,11 +325,11 @@ def analyze(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str
     return subprocess.run(["systemd-analyze", *arguments], env=environ, capture_output=True, text=True, timeout=60)
 
 
-WIDEST = ["--profile", "camera-qa", "--set", RTSP, *OPENAI, *(f"--network={name}" for name in SERVICES)]
+WIDEST = ["--profile", "camera-qa", "--set", RTSP, *OPENAI, *GPIO, *(f"--network={name}" for name in SERVICES)]
 
 
 @pytest.mark.parametrize(
-    "options", [["--profile", "demo"], ["--profile", "camera-qa"], WIDEST], ids=["demo", "qa", "net"]
+    "options", [["--profile", "demo"], ["--profile", "camera-qa", *EVDEV], WIDEST], ids=["demo", "qa", "net"]
 )
 @pytest.mark.parametrize("user", [[], ["--user"]], ids=["system", "user"])
 def test_systemd_finds_nothing_wrong(
@@ -319,7 +342,7 @@ def test_systemd_finds_nothing_wrong(
 
 
 @pytest.mark.parametrize(
-    "options", [["--profile", "demo"], ["--profile", "camera-qa"], WIDEST], ids=["demo", "qa", "net"]
+    "options", [["--profile", "demo"], ["--profile", "camera-qa", *EVDEV], WIDEST], ids=["demo", "qa", "net"]
 )
 def test_every_system_unit_is_fenced(install: Install, root: Path, tmp_path: Path, options: list[str]) -> None:
     version = re.search(r"systemd (\d+)", analyze(tmp_path, "--version").stdout)

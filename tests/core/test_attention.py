@@ -129,8 +129,20 @@ def test_the_wake_phrase_is_cut_off(text: str, rest: str) -> None:
     assert unwoken(text, ["hey assistant", "小云小云"]) == rest
 
 
-@given(st.text(max_size=40), st.lists(st.text(max_size=12), max_size=3))
-def test_what_is_left_is_an_end_of_the_text_and_needs_no_second_cut(text: str, phrases: list[str]) -> None:
-    rest = unwoken(text, phrases)
+@pytest.mark.parametrize(
+    ("text", "after_a_call"),
+    [("assistant", ""), ("小云", ""), ("assistant is it", "assistant is it"), ("an assistant", "an assistant")],
+)
+def test_the_end_of_the_phrase_alone_says_nothing_after_a_call(text: str, after_a_call: str) -> None:
+    """But it may be the answer to a question."""
+    assert unwoken(text, ["hey assistant", "小云小云"], called=True) == after_a_call
+    assert unwoken(text, ["hey assistant", "小云小云"]) == text
+
+
+@given(st.text(max_size=40), st.lists(st.text(max_size=12), max_size=3), st.booleans())
+def test_what_is_left_is_an_end_of_the_text_and_needs_no_second_cut(
+    text: str, phrases: list[str], called: bool
+) -> None:
+    rest = unwoken(text, phrases, called)
     assert text.endswith(rest)
-    assert unwoken(rest, phrases) == rest
+    assert unwoken(rest, phrases, called) == rest

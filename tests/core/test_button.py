@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.core.button import MS, Button, Change, Settings
+from assistant.core.button import MS, Button, Change, Settings, Unmuting
 
 SETTINGS = Settings(bounce_ms=30, longest_s=10)
 PLAIN = [(100, True), (900, False)]
@@ -58,3 +58,27 @@ def test_presses_and_releases_alternate_and_none_lasts_too_long(edges: list[tupl
         assert 0 < ended - began <= 10_000
     for (at, _), (later, _) in itertools.pairwise(changes):
         assert later - at >= 30 or later - at == 10_000
+
+
+HOLD = Settings(unmute="hold", unmute_s=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "muted", "until", "why", "unmutes"),
+    [
+        (HOLD, (True, True), 3000, "", True),
+        (HOLD, (True, True), 2999, "", False),  # he only wanted to speak, and is told that it is muted
+        (HOLD, (True, True), 60_000, "the button is stuck: held for 60 s", False),
+        (HOLD, (False, False), 5000, "", False),  # one speaks for so long
+        (HOLD, (False, True), 5000, "", False),  # somebody muted it meanwhile, and means it
+        (HOLD, (True, False), 5000, "", False),  # it hears again already
+        (Settings(), (True, True), 5000, "", False),
+    ],
+)
+def test_a_long_press_unmutes_where_that_is_wanted(
+    settings: Settings, muted: tuple[bool, bool], until: int, why: str, unmutes: bool
+) -> None:
+    subject = Unmuting(settings)
+    assert not subject.wanted(Change(True, 0), muted[0])
+    assert subject.wanted(Change(False, until * MS, why), muted[1]) == unmutes
+    assert not subject.wanted(Change(False, 9_000_000 * MS), True)  # let go once more, as after a bounce

@@ -1,12 +1,9 @@
 """Are the words all that is to come? A table of what was said so far, by what the endpointer makes of it."""
 
-import numpy as np
 import pytest
 
-from assistant.core.completeness import by_words
+from assistant.core.completeness import LIKELY, NO, SURE, UNDECIDED, UNLIKELY, by_words, with_melody
 from assistant.core.endpointer import COMPLETE, OPEN
-
-NOTHING = np.zeros(0, np.int16)
 
 TABLE: dict[str, str] = {
     "complete": """
@@ -44,7 +41,7 @@ ROWS = [(text.strip(), kind) for kind, rows in TABLE.items() for line in rows.sp
 
 @pytest.mark.parametrize(("text", "kind"), [row for row in ROWS if row[0]])
 def test_words_are_complete_open_or_undecided(text: str, kind: str) -> None:
-    probability = by_words(text, "", NOTHING)
+    probability = by_words(text, "")
     assert 0 <= probability <= 1
     found = "complete" if probability >= COMPLETE else "open" if probability <= OPEN else "undecided"
     assert found == kind, probability
@@ -55,9 +52,38 @@ def test_the_table_is_large_enough_to_mean_something() -> None:
 
 
 def test_sound_of_which_nothing_was_understood_wants_more() -> None:
-    assert by_words("", "", NOTHING) <= OPEN
-    assert by_words(" … ", "", NOTHING) <= OPEN
+    assert by_words("", "") <= OPEN
+    assert by_words(" … ", "") <= OPEN
 
 
 def test_the_language_that_was_told_counts_for_what_has_no_letters_of_its_own() -> None:
-    assert by_words("139", "zh", NOTHING) == by_words("139", "en", NOTHING) <= OPEN
+    assert by_words("139", "zh") == by_words("139", "en") <= OPEN
+
+
+# What the words say, and what comes of it with a melody that is not known, unfinished, finished.
+MELODY: list[tuple[float | None, float, float, float]] = [
+    (NO, NO, NO, NO),  # an open clause stays open …
+    (UNLIKELY, UNLIKELY, UNLIKELY, UNLIKELY),  # … however it sounds
+    (UNDECIDED, UNDECIDED, UNLIKELY, LIKELY),  # where the words do not decide, the melody does
+    (LIKELY, LIKELY, UNDECIDED, LIKELY),  # it may cast doubt on words that look whole
+    (SURE, SURE, SURE, SURE),  # "stop" is not kept waiting
+    (None, UNDECIDED, UNLIKELY, UNDECIDED),  # the words are yet to come: it may only make the wait longer
+]
+
+
+@pytest.mark.parametrize(("words", "unknown", "unfinished", "finished"), MELODY)
+def test_what_words_and_melody_say_together(
+    words: float | None, unknown: float, unfinished: float, finished: float
+) -> None:
+    for melody, wanted in ((None, unknown), (0.0, unfinished), (0.49, unfinished), (0.5, finished), (1.0, finished)):
+        assert with_melody(words, melody) == wanted
+
+
+def test_no_melody_makes_an_open_clause_complete() -> None:
+    for text in ("what color is the", "what is on the table and", "um", "桌子上的杯子和", "嗯", ""):
+        assert with_melody(by_words(text, ""), 1.0) <= OPEN
+
+
+def test_where_words_are_undecided_the_melody_chooses_between_the_shortest_and_the_longest_hold() -> None:
+    for text in ("red", "turn on", "左边"):
+        assert with_melody(by_words(text, ""), 0.0) <= OPEN < COMPLETE <= with_melody(by_words(text, ""), 1.0)

@@ -213,6 +213,23 @@ def test_a_wake_word_claims_an_utterance(before: str, at: int, first: list[str],
     assert ("nothing followed" in events[0]) == then.startswith("dropped")
 
 
+@pytest.mark.parametrize(
+    ("sure", "after", "then"),
+    [
+        (0, "", "ended 300 last 700"),  # the end of the phrase passes for a question
+        (700, "", "dropped 300 last 300"),
+        (700, "." * 5 + "#" * 15, "ended 300 last 1100"),
+        (700, "#" * 15, "ended 300 last 1000"),
+    ],
+)
+def test_a_wake_word_whose_end_is_not_known_is_not_what_follows_it(sure: int, after: str, then: str) -> None:
+    endpointer = Endpointer(LONG)
+    fed(endpointer, 35 * "#", 0)
+    assert told(endpointer.claim(300 * MS, 20, 1000, sure * MS)) == [*_anew(300), "started 300 from 280"]
+    events = fed(endpointer, after + "." * 60, 700)
+    assert [event.split(":")[0].split(" until")[0] for event in events] == [then]
+
+
 def test_a_wake_word_leaves_the_button_and_what_is_newer_alone() -> None:
     endpointer = Endpointer(QUICK)
     endpointer.press(0)

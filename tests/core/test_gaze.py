@@ -1,6 +1,7 @@
 """What is encoded before anyone asks: for speech within its share of the time, for idle scenes out of savings."""
 
 import numpy as np
+import pytest
 
 from assistant.core.frames import SAME_SCENE, signature
 from assistant.core.gaze import HANDS_MS, Gaze, Watch
@@ -58,6 +59,56 @@ def test_a_change_is_encoded_when_it_has_come_to_rest() -> None:
     assert not gaze.may_encode(watch, frame(200), S)
     assert not gaze.may_encode(watch, frame(0), S)
     assert gaze.may_encode(watch, frame(0), S)
+
+
+def test_what_may_become_speech_is_worked_for_within_the_share() -> None:
+    gaze, spent = Gaze(SAME_SCENE, speech_duty=0.1, idle_duty=0.0), 0.0
+    gaze.encoded(2000.0)
+    assert not gaze.may_begin(0)
+    for now in range(1, 600 * S, 2 * S):
+        gaze.voice(now)
+        if gaze.may_begin(now):
+            gaze.begun(2000.0, now)
+            spent += 2000.0
+        assert not gaze.may_begin(now)  # once
+        assert not gaze.may_begin(now + S)  # nor when nothing came of it
+    assert 0.05 * 600_000 < spent <= 0.1 * 600_000 + HANDS_MS + 2000.0
+
+
+def test_what_was_spent_at_the_first_sound_is_the_turns_and_given_back_with_it() -> None:
+    gaze = Gaze(SAME_SCENE, speech_duty=0.0, idle_duty=0.0)
+    for start in range(1, 400 * S, 4 * S):
+        gaze.voice(start)
+        assert gaze.may_begin(start)
+        gaze.begun(1000.0, start)
+        watch = spoken(gaze, start)
+        assert watch.spent_ms == 1000.0
+        gaze.asked(watch.look.turn, frame(100))
+
+
+@pytest.mark.parametrize("asked_first", [False, True])
+def test_so_is_what_is_done_only_when_it_has_become_speech(asked_first: bool) -> None:
+    gaze = Gaze(SAME_SCENE, speech_duty=0.0, idle_duty=0.0)
+    for start in range(1, 400 * S, 4 * S):
+        gaze.voice(start)
+        assert gaze.may_begin(start)
+        watch = spoken(gaze, start)
+        if asked_first:
+            gaze.asked(watch.look.turn, frame(100))
+        gaze.begun(1000.0, start)
+        gaze.asked(watch.look.turn, frame(100))
+
+
+def test_what_nothing_comes_of_is_not_given_back_with_the_next_speech() -> None:
+    gaze, begun = Gaze(SAME_SCENE, speech_duty=0.0, idle_duty=0.0), 0
+    for start in range(1, 400 * S, 4 * S):
+        gaze.voice(start)
+        if gaze.may_begin(start):
+            gaze.begun(1000.0, start)
+            begun += 1
+        gaze.voice(start + S)  # the next one is another
+        gaze.asked(spoken(gaze, start + S).look.turn, frame(100))
+    assert begun == HANDS_MS / 1000.0
 
 
 def test_a_scene_that_never_holds_is_no_longer_encoded_for_long_jobs() -> None:

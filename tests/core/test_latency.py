@@ -16,7 +16,7 @@ PACE = Pace(
     hold_ms=350,
 )
 ASKED = Asked(scene="still", speech_ms=2500, prompt_tokens=310, question_tokens=10, reuse="prefix")
-CLAUSE = 8 * 70 + 20
+CLAUSE = 7 * 70 + 20
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,17 @@ def test_a_turn_becomes_one_record() -> None:
     assert msgspec.json.decode(msgspec.json.encode(record), type=TurnRecord) == record
 
 
+def test_when_the_melody_of_the_speech_was_listened_to_is_told() -> None:
+    sent: list[Sent] = []
+    for message, at, samples in ordered(TURN):
+        if isinstance(message, SpeechEnded):
+            message = msgspec.structs.replace(message, detector_at=TURN.start + 1260 * MS, detector_ms=40.0)
+        sent.append((message, at, samples))
+    (record,) = fold(sent)
+    assert ("melody", TURN.start + 1220 * MS, TURN.start + 1260 * MS) in record.stages
+    assert record.timings_ms["endpoint"] == 300.0  # which it is a part of
+
+
 def test_what_the_npu_cost_is_told_with_its_waits() -> None:
     """A wait stands before what waited; one too short to be anybody's is none."""
     encode, reply = NpuCost(4.0, 8.0, "dialogue"), NpuCost(0.2, 31.0)
@@ -291,7 +302,8 @@ def looked(turn: Turn, identity: str, at: int, **told: Any) -> Embedding:
     )  # fmt: skip
 
 
-def test_what_was_done_ahead_stands_where_it_was_and_what_was_in_vain_is_counted() -> None:
+@pytest.mark.parametrize(("done", "end"), [(50, 900), (0, 1105)], ids=["before the question", "waited for by it"])
+def test_what_was_done_ahead_stands_where_it_was_and_what_was_in_vain_is_counted(done: int, end: int) -> None:
     """Also what was done for a lower revision of the turn."""
     begun, final = msgspec.structs.replace(TURN, revision=0), msgspec.structs.replace(TURN, revision=2)
     t = TURN.start
@@ -299,7 +311,7 @@ def test_what_was_done_ahead_stands_where_it_was_and_what_was_in_vain_is_counted
         (looked(begun, "main@1", t + 300 * MS, npu=NpuCost(10.0, 90.0)), t + 301 * MS, 0),
         (looked(begun, "main@5", t + 600 * MS, npu=NpuCost(0.0, 100.0)), t + 601 * MS, 0),
         (Thinking(turn=begun, done=0, total=50, ahead=True), t + 610 * MS, 0),
-        (Thinking(turn=begun, done=50, total=50, ahead=True), t + 900 * MS, 0),
+        (Thinking(turn=begun, done=done, total=50, ahead=True), t + 900 * MS, 0),
     ]
     for message, at, samples in ordered(final):
         if isinstance(message, Embedding):
@@ -317,7 +329,7 @@ def test_what_was_done_ahead_stands_where_it_was_and_what_was_in_vain_is_counted
     assert ("encode ahead", 210, 300) in stages
     assert ("encode ahead waits", 200, 210) in stages
     assert ("encode ahead", 500, 600) in stages
-    assert ("prefill ahead", 610, 900) in stages
+    assert ("prefill ahead", 610, end) in stages
     assert ("prefill", 1105, 1125) in stages
     assert ("generate", 1130, 1400) in stages
     assert "encode" not in [name for name, _, _ in stages]

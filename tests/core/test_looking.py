@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.core.conversation import PictureRef
-from assistant.core.looking import SMALL_TALK, LookPlan, Policy, is_small_talk, look_for, sight_for
+from assistant.core.looking import SMALL_TALK, LookPlan, is_small_talk, look_for, sight_for
+from assistant.messages import Policy
 
 NONE, NEW, COMPARE = LookPlan(False), LookPlan(True, anew=True), LookPlan(True, compare=True)
 

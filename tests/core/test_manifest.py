@@ -185,7 +185,7 @@ def test_sets_are_whole_and_verified() -> None:
     assert set(SHIPPED.sets) == {"zh", "en", "cpu-en", "cpu-zh"}
     for chosen in SHIPPED.sets.values():
         entries = [SHIPPED.models[name] for name in chosen.models]
-        assert [entry.role for entry in entries] == ["vlm", "asr", "tts"]
+        assert [entry.role for entry in entries] == ["vlm", "asr", "tts", "endofturn"]
         assert all(entry.verified and entry.source.hf for entry in entries)
 
 

@@ -62,6 +62,50 @@ def test_a_sentence_is_out_as_soon_as_the_next_begins() -> None:
     assert splitter.feed(" The") == [Sentence("The ball is red.", 16)]
 
 
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("I see a red ball near it.", True),
+        ("Yes.", True),
+        ("Is it there?", True),
+        ("球是红色的。", True),
+        ("On the table there is a red ball on the left,", True),
+        ("On the table,", False),
+        ("桌子上的左边有一个红色的球，", True),
+        ("It is at the corner of Park Ave.", False),  # may be more than an end
+        ("It weighs 3.", False),
+        ("It is 5 V.", False),
+        ("Some, e.g.", False),
+        ("There are apples etc.", False),
+        ("Ask Dr.", False),
+        ("Two tbsp.", False),
+        ("It says “stop.", False),  # the mark that closes it belongs to it
+        ("It says **stop.", False),
+        ("See https://example.", False),
+        ("<think>It is red.", False),
+        ("```py\nred.", False),
+        ("Well..", False),
+    ],
+)
+def test_the_first_sentence_is_out_with_its_last_token(text: str, ends: bool) -> None:
+    splitter = Splitter(first_clause=True, at_once=True)
+    assert splitter.feed(text) == ([Sentence(text, len(text))] if ends else [])
+    assert Splitter(first_clause=True).feed(text) == []
+
+
+def test_only_the_first_sentence_is_out_at_once() -> None:
+    splitter = Splitter(first_clause=True, at_once=True)
+    assert [sentence.text for sentence in splitter.feed("It is red.") + splitter.feed(" It is round.")] == [
+        "It is red."
+    ]
+    assert [sentence.text for sentence in splitter.finish()] == [" It is round."]
+
+
+def test_a_token_that_goes_on_is_no_end() -> None:
+    splitter = Splitter(first_clause=True, at_once=True)
+    assert splitter.feed("It says example") + splitter.feed(".com") + splitter.feed(" on") == []
+
+
 def test_a_sentence_without_end_is_cut_at_a_comma_at_last() -> None:
     text = "a ball, " * 60
     pieces = split(text)
@@ -89,6 +133,20 @@ WRITTEN = st.text(st.sampled_from("aB1 .,!?:;…。！？；，\n\"')”*_`<>|/-
         ]
     )
 ).map("".join)
+
+
+@settings(max_examples=400, deadline=None)
+@given(WRITTEN, st.data())
+def test_nothing_is_lost_where_the_first_is_out_at_once(text: str, data: st.DataObject) -> None:
+    splitter, sentences, at = Splitter(True, at_once=True), [], 0
+    while at < len(text):
+        size = data.draw(st.integers(1, 6))
+        sentences += splitter.feed(text[at : at + size])
+        at += size
+    sentences += splitter.finish()
+    end = sentences[-1].end if sentences else 0
+    assert "".join(sentence.text for sentence in sentences) == text[:end]
+    assert not text[end:].strip()
 
 
 @settings(max_examples=400, deadline=None)

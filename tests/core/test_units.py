@@ -108,6 +108,9 @@ def llm(engine: str, key: str) -> dict[str, object]:
         (llm("onnx", "key"), {"Offline"}, ("/m",), ()),
         (llm("openai", "key"), {"Network"}, (), ("key",)),
         (llm("auto", "/k"), {"Npu", "Network"}, ("/m", "/k"), ()),
+        ({"button": {"engine": "evdev", "evdev": {"device": "/dev/input/by-id/x"}}}, {"Keys", "Offline"}, (), ()),
+        ({"button": {"engine": "gpio", "gpio": {"line": 3}, "evdev": {"device": "x"}}}, {"Pins", "Offline"}, (), ()),
+        ({"button": {"engine": "none", "gpio": {"line": 3}}}, {"Offline"}, (), ()),
         ({"voices": ["/a", "/b", "/a"]}, {"Offline"}, ("/a", "/b"), ()),
     ],
 )

@@ -29,7 +29,7 @@ SEED = 20261121  # the moments are random, but the same in each run
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with private("demo", ["supervisor.restarts=100"]) as runtime:
+    with private("demo", ["supervisor.restarts=100"], gateway=True) as runtime:
         client = Client(runtime)
         yield client
         client.close()
@@ -93,7 +93,7 @@ def test_what_was_muted_is_muted_after_a_kill(
 
 
 def test_nothing_is_left_when_the_daemon_is_killed() -> None:
-    with private("demo") as runtime:
+    with private("demo", gateway=True) as runtime:
         client = Client(runtime)
         pids = [client.pid(name) for name in SERVICES]
         supervisor = client.pid("supervisor")

@@ -119,7 +119,8 @@ def test_it_runs_behind_its_fence(installed: Machine, service: str) -> None:
     assert (fields["NoNewPrivs"], fields["Seccomp"], int(fields["CapBnd"], 16)) == ("1", "2", 0)
     assert fields["Uid"].split()[0] == installed.said("id", "--user", "assistant")
     devices = installed.said("cat", f"/proc/{pid}/net/dev").splitlines()[2:]
-    assert [line.split(":")[0].strip() for line in devices] == ["lo"]
+    if service != "gateway":  # which is there to be reached
+        assert [line.split(":")[0].strip() for line in devices] == ["lo"]
     # What only a process inside can tell: what it sees of the disk.
     inside = ["nsenter", "-t", pid, "-m", "-S", fields["Uid"].split()[0], "env", "-C", "/"]
     refused = installed.run(*inside, "touch", "/etc/assistant/mine", "/usr/mine", "/tmp/mine")

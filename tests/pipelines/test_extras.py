@@ -19,6 +19,7 @@ ENGINES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("tts", "openai", "openai", SERVER | {"voice": "v"}),
     ("llm", "openai", "openai", SERVER),
     ("wakeword", "sherpa_onnx", "sherpa_onnx", {"model": "folder", "phrases": ["hey"]}),
+    ("wakeword", "microwakeword", "pymicro_wakeword", {"phrases": ["alexa"]}),
     ("button", "gpio", "gpiod", {"line": "PTT"}),
 ]
 
@@ -29,7 +30,8 @@ def test_a_missing_library_names_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     assert engine.options(role, name, options)
-    with pytest.raises(engine.EngineError, match=rf"needs {library}; .*edge-assistant\[{name.replace('_', '-')}\]"):
+    extra = getattr(engine.find(role, name), "extra", name)
+    with pytest.raises(engine.EngineError, match=rf"needs {library}; .*edge-assistant\[{extra}\]"):
         engine.load(role, name, options)
 
 
@@ -37,6 +39,7 @@ def test_importing_an_engine_does_not_import_its_library() -> None:
     modules = [f"pipelines.{role}.{name}" for role, name, _, _ in ENGINES] + [
         "pipelines.vad.silero",
         "pipelines.vad.cascade",
+        "pipelines.endofturn.smart_turn",
     ]
     for module in modules:
         importlib.import_module(module)

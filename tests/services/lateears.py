@@ -27,7 +27,7 @@ class Engine:
         if Path(options.mark).read_text():
             raise engine.EngineError("the ears are ill")
 
-    def utterance(self) -> "Utterance":
+    def utterance(self, language: str = "") -> "Utterance":
         return Utterance()
 
 

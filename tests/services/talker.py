@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipelines import engine
-from pipelines.llm import Capabilities, Ended, Event, Message, Prefilled, Sampling, Thought, Token
+from pipelines.llm import Capabilities, Ended, Event, Message, Prefilled, Sampling, Thought, Token, ToolCall
 
 WIDTH = 4
 
 
 class Options(engine.Options, frozen=True, kw_only=True):
-    script: str  # a JSON file: the pieces of the reply, null for a thought; {max_tokens} is filled in; {hang}: for ever
+    script: (
+        str  # a JSON file: the pieces of the reply, null for a thought; {max_tokens} is filled in; {hang}: for ever;
+    )
+    # {wait}: until there is a file beside it that ends in .go
     log: str = ""  # a file that each prompt is written to, as it is given: a JSON line
     pictures: bool = False  # it takes embeddings, of width WIDTH
+    tools: bool = False  # it calls functions: a piece {call} is a call of the first one that it is given
     loads: str = ""  # a file that it waits for when it is loaded
 
 
@@ -31,9 +35,10 @@ class Engine:
             width=WIDTH if options.pictures else 0,
             context=4096,
             ahead="pictures" if options.log else "nothing",
+            tools=options.tools,
         )
-        while options.loads and not Path(options.loads).exists():
-            threading.Event().wait(0.01)
+        if options.loads:
+            _await(Path(options.loads))
 
     def count(self, conversation: Sequence[Message]) -> int:
         return 10
@@ -51,6 +56,12 @@ class Engine:
         for piece in pieces:
             if piece == "{hang}":
                 threading.Event().wait()
+            if piece == "{wait}":
+                _await(self._script.with_suffix(".go"))
+                continue
+            if piece == "{call}":
+                yield ToolCall("call_1", sampling.tools[0].name, '{"on": true}')
+                continue
             yield Thought() if piece is None else Token(piece.replace("{max_tokens}", str(sampling.max_tokens)))
         yield Ended(
             reason="stop",
@@ -66,3 +77,8 @@ class Engine:
         said = [part if isinstance(part, str) else f"<{part.identity}>" for m in conversation for part in m.content]
         with self._log.open("a") as log:
             log.write(json.dumps([what, *said]) + "\n")
+
+
+def _await(path: Path) -> None:
+    while not path.exists():
+        threading.Event().wait(0.01)

@@ -149,6 +149,7 @@ def test_an_answer_begun_in_the_pause_is_told_when_the_question_is_certain(room:
     zero, one, *_ = turns()
     room.speech(zero)
     room.until(lambda: room.prompts("prefill") == [[" ", ""]])
+    room.until(lambda: bool(room.told(Thinking)))  # a guess that comes sooner finds nothing that could be told
     room.guess(one, "what is it")
     assert room.told() == []
     room.hear(one, "what is it")

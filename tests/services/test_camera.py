@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from assistant.bus import Bus
-from assistant.messages import CameraState, Frame, Heartbeat, Picture
+from assistant.messages import CameraState, Frame, Heartbeat, Picture, SpeechEnded, SpeechStarted, Turn
 from tests import processes
 from tests.pipelines.mjpeg_server import MjpegCamera, mjpeg
 from tests.processes import ended, started
@@ -164,8 +164,24 @@ def test_pictures_of_every_kind(runtime: Path, join: Join) -> None:
                 assert (refused.state, why in refused.detail) == ("lost", True), (kind, refused)
             camera.state("live")  # it goes on showing what it did
         assert camera.frame().width == 1920
+        camera.until(lambda: camera.beat.figures.get("frames.main", 0) > 0)
+        shown = camera.beat.figures["frames.main"]
+        camera.until(lambda: camera.beat.figures["frames.main"] > shown)
+        assert camera.beat.figures["fps.main"] == 5.0
         camera.client.send(Picture(camera="upload-2"), GOOD["grey"][0])
         assert camera.frame("upload-2").width == 64
+
+
+def test_while_somebody_speaks_pictures_come_faster(runtime: Path, join: Join) -> None:
+    """A second frame would be ten minutes away."""
+    microphone = join("microphone")
+    with watching(runtime, join, fps=1 / 600, fps_speech=50, **STILL) as watched:
+        watched.state("live")
+        while not microphone.wanted(SpeechStarted):
+            assert microphone.receive(0.01) is None
+        microphone.publish(SpeechStarted(turn=Turn("live", 1), stream="s"))
+        assert watched.frame().seq < watched.frame().seq < watched.frame().seq
+        microphone.publish(SpeechEnded(turn=Turn("live", 1), stream="s", last_sample_at=1, why="silence"))
 
 
 def test_a_camera_that_is_not_there_yet_is_waited_for(runtime: Path, join: Join) -> None:

@@ -11,7 +11,26 @@ from typing import Any
 import pytest
 
 from assistant.bus import Bus
-from assistant.messages import LIVE, Ask, Heard, Heartbeat, Mute, ReplyEnded, SpeakerState, Turn, Volume
+from assistant.core.personas import PERSONAS
+from assistant.messages import (
+    LIVE,
+    Ask,
+    Clear,
+    DialogueState,
+    Heard,
+    Heartbeat,
+    Interrupt,
+    Message,
+    Mute,
+    Prefer,
+    ReplyEnded,
+    ReplySentence,
+    Say,
+    SpeakerState,
+    Turn,
+    TurnStarted,
+    Volume,
+)
 from tests import processes
 from tests.ends import until_wanted
 from tests.processes import ended, started
@@ -221,3 +240,70 @@ class TestWithoutTheLanguageModel:
         while "No speaker" in talk.ask("volume fifty percent").text:
             speaker.receive(0.01)
         assert changes.wait_for(Volume, PATIENCE_S) == Volume(level=0.5)
+
+
+def test_what_is_preferred_holds_from_the_next_question_on_and_is_told_to_whoever_comes_later(
+    runtime: Path, join: Join, tmp_path: Path
+) -> None:
+    log = tmp_path / "prompts.jsonl"
+    name = "tests.services.talker:Engine"
+    engine = {"engine": name, name: {"script": str(tmp_path / "script.json"), "log": str(log)}}
+    with talking(runtime, join, tmp_path, llm=engine) as talk:
+        talk.ask("what is it", "Red.")
+        talk.client.send(Prefer(persona="inspector", language="zh"))
+        state = talk.client.wait_for(DialogueState, PATIENCE_S, lambda state: state.language == "zh")
+        assert state is not None
+        assert (state.persona, state.picture, state.wants, state.context) == ("inspector", "never", "text", 4096)
+        talk.ask("what is it", "Red.")
+        systems = [json.loads(line)[1] for line in log.read_text().splitlines()]
+        assert systems == [PERSONAS["plain"].system["en"], PERSONAS["inspector"].system["zh"]]
+        assert join().wait_for(DialogueState, PATIENCE_S) == state
+
+
+def test_how_full_the_context_is_stands_in_the_state_after_a_spoken_question(
+    runtime: Path, join: Join, tmp_path: Path
+) -> None:
+    with talking(runtime, join, tmp_path) as talk:
+        (tmp_path / "script.json").write_text(json.dumps(["It is", " red."]))
+        microphone = join("microphone")
+        until_wanted(microphone, Heard)
+        microphone.publish(Heard(turn=Turn(LIVE, 1), stream="s", text="what is it", last_sample_at=1))
+        state = talk.client.wait_for(DialogueState, PATIENCE_S, lambda state: state.used > 0)
+        assert state is not None
+        assert state.used == 12
+        talk.client.send(Clear())
+        assert talk.client.wait_for(DialogueState, PATIENCE_S, lambda state: state.used == 0) is not None
+
+
+def test_what_a_program_wants_said_is_a_turn_without_the_model(runtime: Path, join: Join, tmp_path: Path) -> None:
+    with talking(runtime, join, tmp_path) as talk:
+        talk.client.listen(TurnStarted, ReplySentence)
+        turn = Turn(LIVE, time.monotonic_ns())
+        talk.client.send(Say(turn=turn, text="Dinner is ready. Come!", language="de"))
+        told: list[Message] = []
+        while not told or not isinstance(told[-1], ReplyEnded):
+            received = talk.client.receive(PATIENCE_S)
+            assert received is not None
+            if not isinstance(received.message, Heartbeat):
+                told.append(received.message)
+        started, *sentences, ended_ = told
+        assert isinstance(started, TurnStarted)
+        assert (started.turn, started.text, started.spoken) == (turn, "", False)
+        assert [(one.text, one.language) for one in sentences if isinstance(one, ReplySentence)] == [
+            ("Dinner is ready.", "de"),
+            ("Come!", "de"),
+        ]
+        assert isinstance(ended_, ReplyEnded)
+        assert (ended_.reason, ended_.sentences, ended_.usage.completion_tokens) == ("command", 2, 0)
+
+
+def test_a_question_that_waits_is_dropped_with_whoever_asked_it(runtime: Path, join: Join, tmp_path: Path) -> None:
+    with talking(runtime, join, tmp_path) as talk:
+        (tmp_path / "script.json").write_text(json.dumps(["{wait}", "Red."]))
+        turns = [Turn(name, time.monotonic_ns()) for name in ("one", "left", "two")]
+        for turn in turns:
+            talk.client.send(Ask(turn=turn, text="what is it"))
+        talk.client.send(Interrupt(conversation="left", before=turns[1].start + 1), to=("dialogue",))
+        (tmp_path / "script.go").touch()
+        ends = [talk.client.wait_for(ReplyEnded, PATIENCE_S) for _ in range(2)]
+        assert [ended and ended.turn for ended in ends] == [turns[0], turns[2]]

@@ -20,6 +20,9 @@ from assistant.messages import (
     ReplyEnded,
     ReplySentence,
     SpeakerIdle,
+    Speaking,
+    Synthesize,
+    Synthesized,
     Turn,
     TurnStarted,
 )
@@ -37,6 +40,11 @@ class Block(NamedTuple):
     @property
     def loud(self) -> float:
         return float(np.sqrt(np.mean(np.square(self.pcm, dtype=np.float64))))
+
+
+def figures(received: Received) -> dict[str, float]:
+    """A heartbeat's figures."""
+    return received.message.figures if isinstance(received.message, Heartbeat) else {}
 
 
 class House:
@@ -99,6 +107,9 @@ def test_no_sample_is_missing_between_two_sentences(house: House) -> None:
     assert len(blocks) > 10
     for before, after in pairwise(blocks):
         assert abs(after.at - before.at - len(before.pcm) * 1_000_000_000 // before.rate) < 1_000_000 // 10
+    seconds = sum(len(one.pcm) / one.rate for one in blocks)
+    house.await_one(lambda received: figures(received).get("played_s") == pytest.approx(seconds, abs=0.001))
+    house.await_one(lambda received: figures(received).get("open") == 1.0)
 
 
 def test_it_is_soft_within_a_block_while_someone_may_be_speaking_and_comes_back(house: House) -> None:
@@ -144,3 +155,22 @@ def test_an_interruption_ends_the_softness(house: House) -> None:
     turn = house.reply("A red ball.")
     blocks = [found for received in house.until_idle(turn) if (found := block(received)) is not None]
     assert max(found.loud for found in blocks) > 3000
+
+
+def test_what_a_program_wants_said_comes_to_it_and_does_not_sound(house: House) -> None:
+    house.client.listen(Synthesized, Speaking)
+    house.client.send(Synthesize(stream="one", text="A red ball."), timeout_s=PATIENCE_S)
+    house.client.send(Synthesize(stream="none", text="..."), timeout_s=PATIENCE_S)
+    pieces: dict[str, list[Synthesized]] = {"one": [], "none": []}
+    sound = np.zeros(0, np.int16)
+    while not (pieces["none"] and pieces["none"][-1].last):
+        received = house.await_one(lambda received: isinstance(received.message, Synthesized | AudioOut | Speaking))
+        assert isinstance(received.message, Synthesized)
+        pieces[received.message.stream].append(received.message)
+        if received.message.stream == "one":
+            sound = np.concatenate([sound, np.frombuffer(received.payload, np.int16)])
+    assert [piece.index for piece in pieces["one"]] == list(range(len(pieces["one"])))
+    assert [piece.last for piece in pieces["one"]] == [False] * (len(pieces["one"]) - 1) + [True]
+    assert not any(piece.error for piece in pieces["one"])
+    assert 0.3 < len(sound) / pieces["one"][0].rate < 3.0
+    assert np.abs(sound).max() > 3000

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from assistant.bus import Bus
 from assistant.core import frames
@@ -19,15 +20,25 @@ from assistant.messages import (
     Heartbeat,
     Look,
     SpeechEnded,
+    Thumbnail,
     Turn,
     Unseen,
+    Voice,
 )
+from pipelines import image
 from tests import processes
 from tests.processes import ended, started
 
 Join = Callable[..., Bus]
 PATIENCE_S = 20.0
 SIZE = 64, 48
+
+
+def picture(brightness: int) -> NDArray[np.uint8]:
+    """A plain one, with a corner that is not."""
+    made = np.full((SIZE[1], SIZE[0], 3), brightness, np.uint8)
+    made[:8, :8] = 255 - brightness
+    return made
 
 
 class Scene:
@@ -48,24 +59,23 @@ class Scene:
 
     def await_subscribers(self) -> None:
         assert self.client.wait_for(Heartbeat, PATIENCE_S) is not None  # what it says is heard from now on
-        pairs = (self.camera, Frame), (self.dialogue, Look), (self.microphone, SpeechEnded)
+        pairs = (self.camera, Frame), (self.dialogue, Look), (self.microphone, SpeechEnded), (self.microphone, Voice)
         self.until(lambda: all(bus.receive(0.01) is None and bus.wanted(kind) for bus, kind in pairs))
         self.camera.publish(CameraState(camera="upload", state="live"))
 
     def show(self, brightness: int) -> None:
         """A plain picture, again: a frame of its own."""
         self._number += 1
-        picture = np.full((SIZE[1], SIZE[0], 3), brightness, np.uint8)
-        picture[:8, :8] = 255 - brightness
+        shown = picture(brightness)
         frame = Frame(
             camera="main",
             seq=self._number,
             captured_at=time.monotonic_ns(),
             width=SIZE[0],
             height=SIZE[1],
-            signature=frames.signature(picture),
+            signature=frames.signature(shown),
         )
-        self.camera.publish(frame, picture)
+        self.camera.publish(frame, shown)
 
     def look(self, turn: Turn, **asked: Any) -> None:
         until = time.monotonic_ns() + 30_000_000_000
@@ -172,6 +182,32 @@ def test_what_is_in_hand_serves_speech_that_begins_later(scene: Scene) -> None:
     assert len(scene.encoded()) == 1
 
 
+def test_at_the_first_sound_another_scene_is_encoded_and_serves_the_speech(scene: Scene) -> None:
+    def voice() -> None:
+        scene.microphone.publish(Voice(stream="s", at=time.monotonic_ns()))
+
+    scene.dialogue.publish(Heartbeat(state="ready", figures={"spare_npu": 0.0}))
+    scene.look(turn(), ahead=True)
+    scene.answer(100)
+    scene.look(turn())
+    scene.answer(100)
+
+    def begun() -> bool:
+        voice()
+        scene.show(180)
+        scene.camera.receive(0.02)
+        return len(scene.encoded()) > 1
+
+    scene.until(begun)
+    assert scene.encoded()[1:] == ["USER_SPEAKS 178"]
+    speaks = turn()
+    scene.look(speaks, ahead=True)
+    seen = scene.answer(180)
+    assert isinstance(seen, Embedding)
+    assert (seen.turn, seen.ahead, seen.form, len(scene.encoded())) == (speaks, True, "rows", 2)
+    assert seen.engine_ms > 0  # it is told with the turn that it was made for
+
+
 def test_a_scene_that_changes_while_nobody_speaks_is_encoded_out_of_what_was_saved(
     runtime: Path, join: Join, tmp_path: Path
 ) -> None:
@@ -193,6 +229,66 @@ def test_a_scene_that_changes_while_nobody_speaks_is_encoded_out_of_what_was_sav
         assert (seen.form, len(scene.encoded())) == ("rows", 2)
 
 
+@contextmanager
+def at_work(runtime: Path, join: Join, tmp_path: Path) -> Iterator[tuple[Scene, Turn, Path]]:
+    """Somebody speaks, and a picture of 100 is being encoded for it until the file is there."""
+    goes_on = tmp_path / "goes on"
+    with looking(runtime, join, tmp_path, model={"goes_on": str(goes_on)}) as scene:
+        speaks = turn()
+        scene.look(speaks, ahead=True)
+
+        def begun() -> bool:
+            scene.show(100)
+            scene.camera.receive(0.02)
+            return bool(scene.encoded())
+
+        scene.until(begun)
+        try:
+            yield scene, speaks, goes_on
+        finally:
+            goes_on.touch()
+
+
+def test_while_a_picture_is_encoded_others_are_answered(runtime: Path, join: Join, tmp_path: Path) -> None:
+    with at_work(runtime, join, tmp_path) as (scene, _, _):
+        scene.show(100)
+        other = Turn("another", time.monotonic_ns())
+        scene.look(other, known="seen before", known_signature=frames.signature(picture(100)))
+        seen = scene.answer(100)
+        assert isinstance(seen, Embedding)
+        assert (seen.turn, seen.form, seen.identity) == (other, "unchanged", "seen before")
+
+
+def test_a_picture_of_a_scene_that_has_changed_meanwhile_is_not_told(runtime: Path, join: Join, tmp_path: Path) -> None:
+    with at_work(runtime, join, tmp_path) as (scene, speaks, goes_on):
+        other = Turn("another", time.monotonic_ns())
+        scene.look(other, known="x", known_signature=frames.signature(picture(200)))
+        assert scene.answer(200).turn == other  # it sees the new one
+        goes_on.touch()
+        seen = scene.answer(200)
+        assert isinstance(seen, Embedding)
+        assert (seen.turn, seen.ahead) == (speaks, True)
+        assert frames.same_scene(seen.signature, frames.signature(picture(200)))
+        assert [line.split()[1] for line in scene.encoded()] == ["101", "197"]
+
+
+def test_the_picture_of_a_question_that_has_come_meanwhile_is_sent_once(
+    runtime: Path, join: Join, tmp_path: Path
+) -> None:
+    with at_work(runtime, join, tmp_path) as (scene, speaks, goes_on):
+        scene.look(turn(1, speaks.start))
+        other = Turn("another", time.monotonic_ns())
+        scene.look(other, known="x", known_signature=frames.signature(picture(100)))
+        scene.answer(100)  # it has both
+        goes_on.touch()
+        seen = scene.answer(100)
+        assert isinstance(seen, Embedding)
+        assert (seen.turn.revision, seen.ahead, seen.form) == (1, False, "rows")
+        scene.look(other, known="x", known_signature=frames.signature(picture(100)))
+        assert scene.answer(100).turn == other  # nothing came between
+        assert len(scene.encoded()) == 1
+
+
 def test_a_question_while_the_model_loads_is_told_so(runtime: Path, join: Join, tmp_path: Path) -> None:
     model = {"loads": str(tmp_path / "loaded")}
     with looking(runtime, join, tmp_path, loading_ms=200, model=model) as scene:
@@ -205,3 +301,24 @@ def test_a_question_while_the_model_loads_is_told_so(runtime: Path, join: Join, 
         assert beat is not None
         scene.look(turn())
         assert isinstance(scene.answer(100), Embedding)
+
+
+def test_who_wants_to_see_it_gets_a_small_copy_of_what_was_encoded(scene: Scene) -> None:
+    scene.look(turn())
+    unseen_yet = scene.answer(100)
+    assert isinstance(unseen_yet, Embedding)
+    viewer = scene.client
+    viewer.listen(Thumbnail)
+    for brightness in (30, 170, 60, 200, 90, 230):  # vision learns of a viewer a little later
+        scene.look(turn(), anew=True)
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            scene.show(brightness)
+            received = viewer.receive(0.05)
+            if received is not None and isinstance(received.message, Thumbnail):
+                small = image.decode(bytes(received.payload))
+                assert small.shape == (SIZE[1], SIZE[0], 3)
+                assert any(abs(int(small[-1, -1, 0]) - shown) < 10 for shown in (100, 30, 170, 60, 200, 90, 230))
+                assert received.message.identity == f"main@{received.message.captured_at}"
+                return
+    raise AssertionError("nobody was shown anything")

@@ -8,7 +8,7 @@ demo=../../config/demo/speech
 speak() { # voice, folder, words: one file a line, its words joined by hyphens
     mkdir -p "$2"
     while read -r words; do
-        flite -voice "$1" -t "$words" -o "$2/$(echo "$words" | tr ' ' '-').wav"
+        flite -voice "$1" -t "$words" -o "$2/$(echo "$words" | tr -d ',' | tr ' ' '-').wav"
     done
 }
 
@@ -117,4 +117,9 @@ hey assistant
 LINES
 speak rms wake <<'LINES'
 hey assistant how many objects are there
+LINES
+speak awb wake <<'LINES'
+hey jarvis
+hey jarvis, what do you see
+hey jarvis, hey jarvis, is the lamp on
 LINES

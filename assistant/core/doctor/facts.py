@@ -87,6 +87,17 @@ class Choice(_Fact, frozen=True):
     ] = {}  # engine -> option -> value, only of engines whose options are in order
 
 
+class Door(_Fact, frozen=True):
+    """The gateway, as the settings want it."""
+
+    host: str
+    port: int
+    wide: bool = False  # other machines reach it
+    secure: bool = False  # by HTTPS
+    why: str = ""  # no token can be asked for; "" all is well
+    unseen: bool = False  # … as far as anybody but the service itself can see
+
+
 class Live(_Fact, frozen=True):
     """What only the running machine can tell."""
 
@@ -96,6 +107,7 @@ class Live(_Fact, frozen=True):
     nodes: Sequence[Node] = ()
     runtime: Folder | None = None
     npu: Folder | None = None
+    door: Door | None = None  # None: the gateway is not started
     running: bool = False  # the assistant itself, so that it holds devices and memory
 
 

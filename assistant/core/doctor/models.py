@@ -11,9 +11,11 @@ MODULES: dict[str, tuple[str, str]] = {
     "cascade": ("faster_whisper", "faster-whisper"),
     "espeak": ("espeakng_loader", ""),
     "faster_whisper": ("faster_whisper", "faster-whisper"),
+    "microwakeword": ("pymicro_wakeword", "wakeword"),
     "onnx": ("onnxruntime", ""),
     "openai": ("openai", "openai"),
     "opencv": ("cv2", ""),
+    "openwakeword": ("onnxruntime", ""),
     "piper": ("piper", "piper"),
     "pocketsphinx": ("pocketsphinx", ""),
     "rknn": ("rknnlite", "rknn"),
@@ -48,7 +50,7 @@ def _auto(choice: Choice, facts: Facts) -> Verdict:
         if reason is None:
             told: Values = {"key": choice.key, "engine": name, "reasons": tuple(reasons)}
             if name == "none":
-                return Verdict("engine.blind", told)
+                return Verdict("engine.words" if choice.role == "endofturn" else "engine.blind", told)
             return Verdict("engine.auto" if reasons else "engine.first", told)
         reasons.append(reason)
     return Verdict("engine.none", {"key": choice.key, "reasons": tuple(reasons)})

@@ -1,7 +1,7 @@
 """What the assistant itself stands on: its settings, its directories, microphone, speaker and camera."""
 
 from assistant.core.doctor.facts import Facts, Folder
-from assistant.core.doctor.finding import Check, Verdict, Verdicts
+from assistant.core.doctor.finding import Check, Values, Verdict, Verdicts
 
 
 def settings(facts: Facts) -> Verdicts:
@@ -25,6 +25,20 @@ def _folder(found: Folder | None, variable: str) -> Verdict:
     return Verdict(f"folder.{found.state}", {"path": found.path, "mode": f"{found.mode:04o}", "variable": variable})
 
 
+def door(facts: Facts) -> Verdicts:
+    found = facts.live.door if facts.live else None
+    if found is None:
+        yield Verdict("door.none")
+        return
+    values: Values = {"host": found.host, "port": found.port, "why": found.why}
+    if found.why:
+        yield Verdict("door.unseen" if found.unseen else "door.token", values)
+    elif not found.wide:
+        yield Verdict("door.here", values)
+    else:
+        yield Verdict("door.wide" if found.secure else "door.plain", values)
+
+
 def sound(facts: Facts) -> Verdicts:
     yield from _opened(facts, "sound")
 
@@ -46,6 +60,7 @@ CHECKS = (
     Check("settings", "assistant", False, settings),
     Check("runtime-directory", "assistant", False, runtime),
     Check("npu-lock", "assistant", True, lock),
+    Check("gateway", "assistant", False, door),
     Check("sound", "devices", False, sound),
     Check("camera", "devices", False, camera),
 )

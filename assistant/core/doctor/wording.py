@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from assistant.core.doctor.finding import Status
-from assistant.core.personas import Language
+from assistant.messages import Language
 
 
 class Words(msgspec.Struct, frozen=True):

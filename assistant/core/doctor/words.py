@@ -8,7 +8,7 @@ from assistant.core.doctor.wording import Words
 from assistant.core.doctor.words_board import BOARD
 from assistant.core.doctor.words_machine import MACHINE
 from assistant.core.doctor.words_models import MODELS
-from assistant.core.personas import Language
+from assistant.messages import Language
 
 WORDS: Mapping[str, Words] = {**BOARD, **MACHINE, **MODELS}
 

@@ -67,6 +67,23 @@ MACHINE: Mapping[str, Words] = {
         "把 {variable} 设为自己的目录",
     ),
     "folder.unseen": unseen("only on the machine itself", "只能在机器本身上检查"),
+    "door.none": unseen("the settings do not start it", "设置没有启动它"),
+    "door.here": ok("{host} port {port}: this machine alone reaches it", "{host} 端口 {port}：只有本机可以访问"),
+    "door.wide": ok(
+        "{host} port {port}: other machines reach it over HTTPS, with a token",
+        "{host} 端口 {port}：其他机器可凭令牌通过 HTTPS 访问",
+    ),
+    "door.plain": warning(
+        "{host} port {port}: other machines reach it without TLS; who listens on the network reads the token",
+        "{host} 端口 {port}：其他机器不经 TLS 访问；网络上的监听者能读到令牌",
+        'gateway.tls = "auto"',
+        'gateway.tls = "auto"',
+    ),
+    "door.token": failure("{why}", "{why}", "assistant gateway token", "assistant gateway token"),
+    "door.unseen": unseen(
+        "{host} port {port}: its token is a credential that only the service is handed",
+        "{host} 端口 {port}：令牌是只交给该服务的凭据",
+    ),
     "opened.ok": ok("{name} works", "{name} 正常"),
     "opened.closed": failure(
         "{name}: {problem}",

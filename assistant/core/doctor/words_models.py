@@ -14,6 +14,10 @@ MODELS: Mapping[str, Words] = {
         "assistant models pull cpu-en (cpu-zh for Chinese speech), or name a model in the settings",
         "assistant models pull cpu-zh（英语用 cpu-en），或在设置中指定模型",
     ),
+    "engine.words": ok(
+        "{key}: none, the words alone tell the end of a turn ({reasons})",
+        "{key}：无，仅凭词语判断一轮话是否说完（{reasons}）",
+    ),
     "engine.none": failure(
         "{key}: no engine can run ({reasons})",
         "{key}：没有可用的引擎（{reasons}）",

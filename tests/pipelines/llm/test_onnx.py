@@ -54,7 +54,7 @@ def check_slots(engine: Engine) -> None:
 
 def test_it_is_a_language_model(folder: Path) -> None:
     model = llm.load("onnx", {"model": str(folder), "slots": 3, "context": 100, "live_pictures": 1})
-    able = llm.Capabilities(wants="embeddings", width=32, context=100, slots=3, live_pictures=1, ahead="pictures")
+    able = llm.Capabilities(wants="embeddings", width=32, context=100, slots=3, ahead="pictures", continues="pictures")
     assert model.capabilities == able
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipelines import engine, llm
+from pipelines.engine import EngineError
 from pipelines.llm import Ended, Event, Message, Picture, Prefilled, PromptTooLong, Sampling, Token
 from tests.pipelines.openai_server import DONE, Reply, Server, data, event, serving
 
@@ -104,6 +105,22 @@ def test_sampling_reaches_the_server() -> None:
     assert plain["seed"] == 7
     assert "top_k" not in plain
     assert (extended["top_k"], extended["repetition_penalty"], extended["repeat_penalty"]) == (40, 1.1, 1.1)
+
+
+def test_a_reply_that_has_begun_is_gone_on_with_where_the_server_can() -> None:
+    """What stood there counts as said, by estimate: the server counts it as prompt."""
+    talk = (*QUESTION, Message("assistant", ("A red",)))
+    with serving(GOOD) as server:
+        events = list(model(server, continues=True).reply(talk, Sampling(max_tokens=9)))
+        list(model(server, continues=True).reply(QUESTION, Sampling(max_tokens=9)))
+        with pytest.raises(EngineError, match="set continues"):
+            list(model(server).reply(talk, Sampling()))
+    begun, plain = (request.json() for request in server.requests)
+    assert begun["messages"][-1] == {"role": "assistant", "content": "A red"}
+    assert (begun["continue_final_message"], begun["add_generation_prompt"]) == (True, False)
+    assert not {"continue_final_message", "add_generation_prompt"} & plain.keys()
+    assert plain["max_tokens"] - begun["max_tokens"] == 6
+    assert (ended(events).prompt_tokens, ended(events).completion_tokens) == (42 - 6, 3 + 6)
 
 
 def test_a_picture_goes_as_a_small_jpeg_and_is_encoded_once() -> None:

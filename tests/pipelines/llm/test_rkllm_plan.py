@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipelines.llm import Message, Picture
 from pipelines.llm._librkllm_types import Tags
-from pipelines.llm._rkllm_plan import Step, Template, Traits, Writer, plan
+from pipelines.llm._rkllm_plan import Opening, Step, Template, Traits, Writer, opening_of, plan
 
 SYSTEM = Message("system", ("Be brief.",))
 ONE, TWO = Picture("one"), Picture("two")
@@ -66,9 +66,28 @@ def test_earlier_turns_as_lines_and_in_the_template() -> None:
     assert again.whole("", said).startswith(again.whole("", [Q1]))
     between = "<|im_end|>\n<|im_start|>assistant\nAda.<|im_end|>\n<|im_start|>user\n"
     assert inside.whole("", said) == f"Who?{between}<image>What?"
-    assert inside.rendered("Be brief.", [Q1]) == (
+    assert inside.rendered(Opening("Be brief."), [Q1]) == (
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n"
     )
+
+
+def test_examples_are_turns_of_the_opening() -> None:
+    one, other = Message("user", ("A cup?",), fixed=True), Message("assistant", ("Yes.",), fixed=True)
+    opening, rest = opening_of([SYSTEM, one, other, Q1, A1, SEEN1])
+    assert (opening, list(rest)) == (Opening("Be brief.", (one, other)), [Q1, A1, SEEN1])
+    assert opening_of([one, other, Q1])[0].system == ""
+    assert opening_of([SYSTEM, one, Q1]) == (Opening("Be brief."), [one, Q1])  # half of one is none
+    assert opening_of([SYSTEM]) == (Opening("Be brief."), [])
+    for lines in (True, False):
+        writer = Writer(Template(), TAGS, lines=lines)
+        assert writer.opening(opening) == (
+            "<|im_start|>system\nBe brief.<|im_end|>\n"
+            "<|im_start|>user\nA cup?<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n"
+        )
+        assert writer.rendered(opening, [Q1]).startswith(writer.opening(opening) + "<|im_start|>user\nWho?")
+    # in the template it is the same prompt as where they were turns like any other
+    inside = Writer(Template(), TAGS, lines=False)
+    assert inside.rendered(opening, rest) == inside.rendered(Opening("Be brief."), [one, other, *rest])
 
 
 @given(st.text(max_size=30), st.sampled_from(["<image>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]))

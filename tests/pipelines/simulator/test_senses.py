@@ -32,7 +32,7 @@ class Parrot:
     def __init__(self, options: NoOptions) -> None:
         self._work_s = options.work_ms / 1000
 
-    def utterance(self) -> "Parrot":
+    def utterance(self, language: str = "") -> "Parrot":
         self._samples = 0
         return self
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assistant.commands import _wake
+from assistant.commands import _wake, _wake_scene
 from pipelines import wakeword
 from pipelines.engine import EngineError
 from pipelines.wakeword import Detection
@@ -25,8 +25,8 @@ def subject() -> wakeword.Spotter:
 
 
 @pytest.fixture
-def scene() -> _wake.Scene:
-    return _wake.Scene(3)
+def scene() -> _wake_scene.Scene:
+    return _wake_scene.Scene(3)
 
 
 def hear(subject: wakeword.Spotter, pcm: NDArray[np.int16], block: int = 320) -> list[Detection]:
@@ -34,7 +34,7 @@ def hear(subject: wakeword.Spotter, pcm: NDArray[np.int16], block: int = 320) ->
     return [found for at in range(0, len(pcm), block) for found in subject.feed(pcm[at : at + block])]
 
 
-def test_each_phrase_is_told_with_its_end(subject: wakeword.Spotter, scene: _wake.Scene) -> None:
+def test_each_phrase_is_told_with_its_end(subject: wakeword.Spotter, scene: _wake_scene.Scene) -> None:
     told = []
     for phrase in ("hey assistant", "hey assistant", "hello computer") * 3:
         call = scene.speech(phrase)
@@ -47,7 +47,7 @@ def test_each_phrase_is_told_with_its_end(subject: wakeword.Spotter, scene: _wak
     assert all(told)
 
 
-def test_a_phrase_is_told_each_time(subject: wakeword.Spotter, scene: _wake.Scene) -> None:
+def test_a_phrase_is_told_each_time(subject: wakeword.Spotter, scene: _wake_scene.Scene) -> None:
     call = scene.speech("hey assistant")
     pcm = scene.noisy([np.zeros(8000), *[call, np.zeros(16_000)] * 3], 20, 0)
     found = hear(subject, pcm)
@@ -57,19 +57,19 @@ def test_a_phrase_is_told_each_time(subject: wakeword.Spotter, scene: _wake.Scen
 
 @pytest.mark.parametrize("block", [160, 999, 1280, 100_000])
 def test_it_hardly_matters_how_it_is_fed(subject: wakeword.Spotter, block: int) -> None:
-    scene = _wake.Scene(3)
+    scene = _wake_scene.Scene(3)
     pcm = scene.noisy([np.zeros(8000), scene.speech("hey assistant"), np.zeros(16_000)], 20, 0)
     assert [found.phrase for found in hear(subject, pcm, block)] == ["hey assistant"]
 
 
-def test_other_sentences_silence_and_noise_are_no_call(subject: wakeword.Spotter, scene: _wake.Scene) -> None:
+def test_other_sentences_silence_and_noise_are_no_call(subject: wakeword.Spotter, scene: _wake_scene.Scene) -> None:
     assert _wake.mistakes(subject, scene, 0.4) == 0
     assert hear(subject, np.zeros(16_000 * 3, np.int16)) == []
     assert hear(subject, scene.noisy([np.zeros(16_000 * 3)], 5, 0)) == []
     assert hear(subject, np.zeros(0, np.int16)) == []
 
 
-def test_a_threshold_is_of_its_phrase(scene: _wake.Scene) -> None:
+def test_a_threshold_is_of_its_phrase(scene: _wake_scene.Scene) -> None:
     pcm = scene.noisy([np.zeros(8000), scene.speech("hey assistant"), np.zeros(16_000)], 20, 0)
     assert hear(spotter(phrases=["hey assistant"], thresholds={"hey assistant": 1.0}), pcm) == []
     assert hear(spotter(phrases=["Hey Assistant"], thresholds={"hey assistant": 0.5}), pcm) != []
