@@ -61,7 +61,20 @@ def test_every_drawing_that_is_used_is_there() -> None:
 ENTRY = re.compile(r'^  (?:"([\w.]+)"|(\w+)): \[\s*"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)",?\s*\]', re.MULTILINE)
 STRINGS = {quoted or bare: (en, zh) for quoted, bare, en, zh in ENTRY.findall(SCRIPTS["strings.js"])}
 # Words for what the daemon names: looked up as "group.name".
-GROUPS = ("phase", "reason", "stage", "state", "service", "persona", "picture", "hold", "figure", "health", "manner")
+GROUPS = (
+    "phase",
+    "reason",
+    "stage",
+    "state",
+    "service",
+    "persona",
+    "picture",
+    "hold",
+    "figure",
+    "health",
+    "manner",
+    "eye",
+)
 
 
 def test_everything_is_said_in_both_languages() -> None:

@@ -5,8 +5,10 @@ downloaded: Whisper tiny, base and small, a piper voice and a SmolVLM-256M with 
 alone and beside two busy processes. It takes some minutes, 2 GB of disk and of memory, and other work on the machine
 spoils it. ``rkllm``: what our side of a Rockchip board's NPU costs, on a simulated board. ``model``:
 how fast the profile's own models are here, beside what others published. ``wakeword``: how often a wake word engine
-hears its phrase, in several levels of noise, how often it only believes so in an hour of speech, and whether the first
-word after it is lost; all of it is synthetic, and it takes ten minutes or so. ``bargein``: speaking over a reply, in
+hears its phrase, in several noises, how often it only believes so in an hour of speech, and whether the first word
+after it is lost. The engine and phrases are the settings', or --engine and --phrase; the voices are synthetic, better
+ones where ``flite`` is installed; --recordings are speech of yours without the phrase. It takes some minutes a phrase
+with networks, and half an hour with pocketsphinx. ``bargein``: speaking over a reply, in
 made-up rooms and noises, and how soon a real speaker is silent. ``latency``: the silence between a spoken question and
 its answer, with all that is done ahead and without, on a simulated board (or ``cpu``: here). Its questions are really
 spoken and waited for: a quarter of an hour for a board and a model, less for some --cases, less than a minute with

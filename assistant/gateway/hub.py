@@ -52,6 +52,7 @@ class Letterbox:
 
     async def get(self) -> str | bytes:
         """The next item. Raises Overrun."""
+        await asyncio.sleep(0)  # what waits for one does not hold up the others, nor the news that it has gone
         while not self._waiting:
             if self._over:
                 raise Overrun("this listener was too slow for what it was told")

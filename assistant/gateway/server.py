@@ -148,6 +148,8 @@ class WebThread(threading.Thread):
         # What it has to say of clients that talk nonsense, anybody could fill the log with.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
         try:
+            # It would warn of each word to a client that has just gone; that one went is no news.
+            logging.getLogger("asyncio").setLevel(logging.ERROR)
             asyncio.run(self._run())
         except Exception:
             log.exception("the web server has stopped")

@@ -296,7 +296,8 @@ class Eyes:
 
     def _failed(self, job: Job, error: str) -> None:
         if job.why != "asked":
-            log.warning("a picture could not be encoded ahead: %s", error)
+            with about(None if job.rank is Rank.IDLE else job.look.turn):
+                log.warning("a picture could not be encoded ahead: %s", error)
             return
         log.warning("a picture could not be encoded: %s", error, extra=of(job.look.turn))
         if self._awaits(job):

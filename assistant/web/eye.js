@@ -128,11 +128,11 @@ export class Eye {
     const facts = [];
     const fresh = picture.fresh ?? null;
     if (fresh === true) facts.push(h("span", { class: "tag", text: t("eye.fresh") }));
-    if (fresh === false) facts.push(h("span", { class: "tag good", text: t("eye.verified"), title: t("eye.verified.more") }));
-    const age = picture.age_ms;
-    if (age > 0) facts.push(h("span", { text: t("eye.age", duration(age)) }));
-    else if (age !== undefined && age !== null) facts.push(h("span", { text: t("eye.age.now") }));
-    if (fresh === false) facts.push(h("span", { text: t("eye.verified.more") }));
+    if (fresh === false) facts.push(h("span", { class: "tag good", text: t("eye.verified") }));
+    const { age_ms: age } = picture;
+    const kind = fresh === false ? "eye.same" : "eye.taken";
+    if (age > 0) facts.push(h("span", { text: t(`${kind}.before`, duration(age)) }));
+    else if (age !== undefined && age !== null) facts.push(h("span", { text: t(`${kind}.after`) }));
     if (picture.region) facts.push(h("span", { text: t("eye.region", picture.region) }));
     return place.replaceChildren(...facts);
   }

@@ -95,6 +95,7 @@ export class Trace {
         s("text", { x: x(at), y: TOP - 6, class: "axis", text: at === 0 ? "0" : `${label} s` }),
       );
     }
+    if (plan.first !== null) chart.append(s("line", { x1: x(plan.first), x2: x(plan.first), y1: TOP - 2, y2: height, class: "first" }));
     plan.names.forEach((name, row) => {
       const y = TOP + row * LANE;
       chart.append(s("text", { x: 0, y: y + LANE - 5, class: "lane", text: called("stage", name) }));
@@ -105,7 +106,6 @@ export class Trace {
       const right = Math.max(x(last.begin) + 2, x(last.end));
       chart.append(s("text", { x: right + 6, y: y + LANE - 5, class: "length", text: duration(length) }));
     });
-    if (plan.first !== null) chart.append(s("line", { x1: x(plan.first), x2: x(plan.first), y1: TOP - 2, y2: height, class: "first" }));
     this.#place.append(chart);
   }
 

@@ -163,6 +163,11 @@ class Utterance:
         text = self._understood(len(self._sound))
         return Recognition(text=text, language="en") if text else Recognition(refused="not understood")
 
+    @property
+    def decoded_s(self) -> float:
+        """Seconds of sound that the newest result was decoded from: what is silent around the speech was not."""
+        return 0.0 if self._known is None else (self._known[0][1] - self._known[0][0]) / RATE
+
     def _paused(self, frame: NDArray[np.int16]) -> bool:
         """Take one frame into account; True if with it a pause after speech has become long enough."""
         loudness = float(frame.astype(np.float64).std())  # without what the sound card adds to every sample

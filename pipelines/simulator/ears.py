@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,15 @@ class Engine:
     def utterance(self, language: str = "") -> asr.Utterance:
         inner = self._inner.utterance()
         return inner if self._ears is None else Utterance(inner, self._ears, self._slowness)
+
+
+@runtime_checkable
+class Sparing(Protocol):
+    """An utterance of which less is decoded than was fed."""
+
+    @property
+    def decoded_s(self) -> float:
+        """Seconds of sound that the newest result was decoded from."""
 
 
 class Utterance:
@@ -71,7 +80,8 @@ class Utterance:
     def _recognised(self, began: float) -> None:
         if not self._known:
             self._due_ms += self._ears.fixed_ms
-            self._due_ms += 0.0 if self._ears.streaming else self._heard_s * self._ears.per_second_ms
+            decoded_s = self._inner.decoded_s if isinstance(self._inner, Sparing) else self._heard_s
+            self._due_ms += 0.0 if self._ears.streaming else decoded_s * self._ears.per_second_ms
         self._known = True
         self._spend(began)
 

@@ -16,7 +16,7 @@ CONTEXT = RATE  # samples that are looked at: the phrase, for how loud it was, a
 PAUSE = 7  # blocks that are a pause; a closed "k" or "t" is shorter
 SPREAD_DB = 8.0  # a voice that stands out less from what is between its sounds shows no pauses
 WAIT = RATE // 10  # samples: so long after it was first believed a pause is waited for
-REST = RATE * 3 // 10  # samples: what is believed again sooner is still the same
+REST = RATE // 2  # samples: what is believed again sooner is still the same
 
 
 class Ends:

@@ -2,7 +2,8 @@
 
 Runs on: onnxruntime (MIT), one thread; the package itself is not used. Needs three kinds of file of its releases, by
 path: melspectrogram.onnx and embedding_model.onnx (Apache-2.0, shared by all phrases), and one .onnx file a phrase. The
-phrases that the project publishes are CC BY-NC-SA 4.0: not for commerce; one that you train is yours.
+phrases that the project publishes are CC BY-NC-SA 4.0: not for commerce; one that you train is yours. The wheel of
+openwakeword 0.4.0 holds them all: pip download --no-deps openwakeword==0.4.0, and unzip it.
 
 Every 80 ms of sound: 8 frames of a mel spectrum, one embedding of the newest 76 of them, and each phrase's network
 looks at as many of the newest embeddings as its input is long (16 as published: 1.3 s).

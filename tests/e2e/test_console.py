@@ -17,7 +17,7 @@ from tests.gateway import door
 # Nothing moves for its own sake: drawing that without a graphics card costs more than the rest.
 DESK = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
 QUESTION = "what-color-is-the-ball"
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 OPEN = "#hold[data-state=idle]:enabled"
 
 

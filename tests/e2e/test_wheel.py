@@ -29,6 +29,7 @@ def test_the_wheel_holds_the_demo_outside_the_checkout(tmp_path: Path) -> None:
         "systemd/common/unit.conf",
     ):
         assert f"assistant/shipped/{needed}" in held
+    assert "assistant/web/index.html" in held
     quietly([sys.executable, "-m", "venv", "empty"], tmp_path)
     bin_ = tmp_path / "empty" / "bin"
     install = [str(bin_ / "python"), "-m", "pip", "install", "--quiet", "--prefer-binary", str(wheel)]

@@ -32,9 +32,11 @@ from assistant.messages import (
     TurnStarted,
     Unseen,
 )
+from pipelines import simulator
+from pipelines.llm import Ended, Sampling, Token
 from pipelines.llm import Message as Spoken
-from pipelines.llm import Sampling, Token
 from pipelines.llm.onnx import Engine, Options
+from pipelines.simulator import build
 from tests.pipelines.modelfolder import tiny
 from tests.services.talker import WIDTH
 from tests.services.test_ahead import Room, roomed
@@ -230,7 +232,7 @@ class TestPictures:
         assert (seeing.over(turn).reason, seeing.over(turn).about) == ("refused", "pictures")
 
 
-TOKENS = 700
+TOKENS = 400
 
 
 @pytest.fixture(scope="module")
@@ -240,10 +242,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(folder: Path) -> str:
+def whole(folder: Path) -> tuple[str, Ended]:
+    """What it says if nobody interrupts it."""
     asked = (Spoken("user", ("what color is the ball",)),)
-    events = Engine(Options(model=str(folder))).reply(asked, Sampling(max_tokens=TOKENS))
-    return "".join(event.text for event in events if isinstance(event, Token))
+    events = list(Engine(Options(model=str(folder))).reply(asked, Sampling(max_tokens=TOKENS)))
+    assert isinstance(events[-1], Ended)
+    return "".join(event.text for event in events if isinstance(event, Token)), events[-1]
 
 
 class TestWithARealEngine:
@@ -255,9 +259,11 @@ class TestWithARealEngine:
         with roomed(runtime, join, tmp_path, llm=llm, max_tokens=8) as room:
             yield room
 
-    def test_a_reply_that_is_interrupted_again_and_again_is_the_one_that_is_not(self, room: Room, whole: str) -> None:
+    def test_a_reply_that_is_interrupted_again_and_again_is_the_one_that_is_not(
+        self, room: Room, whole: tuple[str, Ended]
+    ) -> None:
         turn, people = ask(room, max_tokens=TOKENS, temperature=0.0), list[Turn]()
-        for pieces in (5, 60, 120):
+        for pieces in (5, 60):
             until_said(room, turn, pieces)
             live = Turn(LIVE, time.monotonic_ns())
             people.append(live)
@@ -265,10 +271,10 @@ class TestWithARealEngine:
             room.hear(live, "how many mugs are there")
             room.over(live)
         ended = room.over(turn)
-        assert ends(room) == [*people, turn]
-        assert (ended.reason, words(room, turn), ended.text) == ("length", whole, whole)
-        assert (ended.usage.completion_tokens, ended.usage.cached_tokens) == (TOKENS, 0)
-        again = room.over(ask(room, max_tokens=TOKENS, temperature=0.0))
+        assert ends(room)[0] == people[0]
+        assert (words(room, turn), ended.text, ended.reason) == (whole[0], whole[0], whole[1].reason)
+        assert (ended.usage.completion_tokens, ended.usage.cached_tokens) == (whole[1].completion_tokens, 0)
+        again = room.over(ask(room, max_tokens=1, temperature=0.0))
         assert again.usage.prompt_tokens == ended.usage.prompt_tokens
         assert again.usage.cached_tokens == again.usage.prompt_tokens - 1
 
@@ -295,6 +301,31 @@ class TestWithARealEngine:
     def test_a_prompt_that_is_too_long_is_refused(self, room: Room) -> None:
         ended = room.over(ask(room, Script(messages=(user("ball " * 3000),))))
         assert (ended.reason, ended.about, "no room in a context" in ended.detail) == ("refused", "length", True)
+
+
+def test_a_board_that_cannot_go_on_begins_anew_and_nothing_is_told_twice(
+    runtime: Path,
+    join: Join,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RKLLM on the simulated board: one slot, which the person's question takes."""
+    said = " ".join(f"word{number}" for number in range(40)) + "."
+    monkeypatch.setenv("RKLLM_SIM_REPLY", said)
+    monkeypatch.setenv("RKLLM_SIM_DECODE_MS", "10")
+    model = simulator.write_model(tmp_path / "m.rkllm")
+    library = build.library("1.2.3", tmp_path_factory.mktemp("simulator"))
+    options = {"model": str(model), "library": str(library), "npu": str(tmp_path / "npu"), "template": {}}
+    with roomed(runtime, join, tmp_path, llm={"engine": "rkllm", "rkllm": options}, max_tokens=5) as room:
+        turn = ask(room, temperature=0.0)
+        until_said(room, turn, 8)
+        live = Turn(LIVE, time.monotonic_ns())
+        room.speech(live)
+        room.hear(live, "how many mugs are there")
+        ended = room.over(turn)
+        assert ends(room) == [live, turn]
+        assert (ended.reason, ended.text, words(room, turn)) == ("stop", said, said)
 
 
 def test_speech_is_told_from_what_is_dropped(room: Room) -> None:

@@ -111,6 +111,16 @@ def test_what_is_too_long_for_any_phrase_is_refused() -> None:
     assert heard(hasty, question(SPEECH / "kal16" / "stop.wav"))[0].text == "stop"
 
 
+def test_silence_around_the_speech_is_not_decoded(recognizer: asr.Recognizer) -> None:
+    utterance, second = recognizer.utterance(), np.zeros(asr.RATE, np.int16)
+    assert isinstance(utterance, pocketsphinx.Utterance)
+    loud = (3000 * np.sin(np.arange(asr.RATE))).astype(np.int16)
+    for pcm in (second, loud, second):
+        utterance.feed(pcm)
+    utterance.finish()
+    assert 1.0 <= utterance.decoded_s <= 1.4
+
+
 def test_the_pause_tells_what_the_end_confirms(recognizer: asr.Recognizer) -> None:
     pcm = question(SPEECH / "awb" / "is-the-lamp-on.wav")
     assert heard(recognizer, pcm) == (asr.Recognition(text="is the lamp on", language="en"), ["is the lamp on"])

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from pipelines import engine, llm
-from pipelines.engine import EngineError
 from pipelines.llm import Ended, Event, Message, Picture, Prefilled, PromptTooLong, Sampling, Token
 from tests.pipelines.openai_server import DONE, Reply, Server, data, event, serving
 
@@ -113,7 +112,7 @@ def test_a_reply_that_has_begun_is_gone_on_with_where_the_server_can() -> None:
     with serving(GOOD) as server:
         events = list(model(server, continues=True).reply(talk, Sampling(max_tokens=9)))
         list(model(server, continues=True).reply(QUESTION, Sampling(max_tokens=9)))
-        with pytest.raises(EngineError, match="set continues"):
+        with pytest.raises(engine.EngineError, match="set continues"):
             list(model(server).reply(talk, Sampling()))
     begun, plain = (request.json() for request in server.requests)
     assert begun["messages"][-1] == {"role": "assistant", "content": "A red"}

@@ -53,6 +53,14 @@ class Parrot:
             yield tts.Chunk(np.full(self.rate // 10, len(word), np.int16))
 
 
+class Owl(Parrot):
+    """It decodes half of what it is fed."""
+
+    @property
+    def decoded_s(self) -> float:
+        return self._samples / asr.RATE / 2
+
+
 class Crow(Parrot):
     name = "espeak"
 
@@ -96,6 +104,13 @@ def test_recognition_takes_its_time_for_every_second_of_speech(clock: Clock) -> 
     assert clock.now == 0
     assert utterance.finish().text == "48000 samples"
     assert clock.now == pytest.approx(0.5 * 3 * timings.EARS["rk3588", "pocketsphinx"].per_second_ms / 1000)
+
+
+def test_what_is_not_decoded_takes_no_time(clock: Clock) -> None:
+    utterance = recognizer("Owl").utterance()
+    utterance.feed(SECOND)
+    utterance.finish()
+    assert clock.now == pytest.approx(0.5 * timings.EARS["rk3588", "pocketsphinx"].per_second_ms / 1000)
 
 
 def test_each_guess_in_a_pause_takes_its_time_and_a_confirmed_one_no_more(clock: Clock) -> None:
