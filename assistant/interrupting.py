@@ -33,7 +33,7 @@ class Interrupting:
     ) -> None:
         self._service, self._scribe, self._take_over = service, scribe, take_over
         self._over = Overhearing(settings)
-        self._roll_ns = (settings.speech.pre_roll_ms + settings.speech.window_ms) * MS
+        self._roll_ns = (settings.speech.most_ms + settings.speech.window_ms) * MS
         self._recent: deque[tuple[int, PCM]] = deque()
         self._candidate: Candidate | None = None
         self._dictation: Dictation | None = None

@@ -60,7 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--vad",
         action="append",
         metavar="ENGINE",
-        help="bargein: the detector of speech (may be repeated; default auto)",
+        help="bargein: the detector of speech (may be repeated)",
     )
     parser.add_argument("--phrase", action="append", metavar="TEXT", help="wakeword: another phrase (may be repeated)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")

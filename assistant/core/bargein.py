@@ -23,7 +23,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     candidate_ms: _Positive = 60  # this much speech that is no echo …
     window_ms: _Positive = 240  # … within this long makes the reply soft
-    back_ms: _Positive = 1000  # so long before that it may have begun
+    back_ms: _Positive = 1000  # so long before that it may have begun; what was given up so lately was its beginning …
+    most_ms: _Positive = 3000  # … if not longer ago than this
     confirm_ms: _Positive = 680  # this much of it ends the reply, if no words say that it is a backchannel
     backchannel_ms: _Positive = 1200  # … and if they do
     bridge_ms: Annotated[int, msgspec.Meta(ge=0)] = 100  # softer sound between two pieces of it counts with them
@@ -73,6 +74,7 @@ Event: TypeAlias = Candidate | Paused | Confirmed | Dismissed
 class _Open(msgspec.Struct):
     at: int
     last: int  # end of its last speech, ns
+    audio_from: int = 0  # ns
     spoken: int = 0  # ns
     voiced: int = 0  # ns
     explained: int = 0  # ns of speech in it that was an echo
@@ -88,6 +90,7 @@ class Decider:
         self._recent: deque[tuple[int, int]] = deque()  # (start, end) of frames that may begin a candidate
         self._before: deque[tuple[int, int, bool]] = deque()  # (start, end, voiced) of those that may belong to it
         self._open: _Open | None = None
+        self._given_up: tuple[int, int] | None = None  # (first sound, end of the last speech) of the latest, ns
 
     @property
     def open(self) -> bool:
@@ -146,7 +149,7 @@ class Decider:
 
     def drop(self) -> None:
         """Something else ended the reply, or took the microphone."""
-        self._open = None
+        self._open = self._given_up = None
         self._recent.clear()
         self._before.clear()
 
@@ -159,8 +162,12 @@ class Decider:
             begun.at = min(begun.at, start)
             begun.spoken += end - start
             begun.voiced += end - start if voiced else 0
+        audio_from = begun.at - settings.pre_roll_ms * MS
+        if self._given_up is not None and begun.at - self._given_up[1] <= settings.back_ms * MS:
+            audio_from = max(self._given_up[0], begun.at - settings.most_ms * MS)  # it was the beginning of this
+        begun.audio_from = audio_from
         self._open = begun
-        return [Candidate(at=begun.at, audio_from=begun.at - settings.pre_roll_ms * MS), *self._judge()]
+        return [Candidate(at=begun.at, audio_from=audio_from), *self._judge()]
 
     def _judge(self) -> list[Event]:
         """Whether there has been enough of it."""
@@ -191,5 +198,7 @@ class Decider:
     def _dismiss(self, why: Why) -> list[Event]:
         assert self._open is not None
         event = Dismissed(at=self._open.at, last=self._open.last, why=why)
+        given_up = (self._open.audio_from, self._open.last)
         self.drop()
+        self._given_up = None if why == "backchannel" else given_up
         return [event]

@@ -56,6 +56,14 @@ TABLE = [
     ("a cough", "...xxxxxx......", ["soft 60 from -40", "on 60-180: noise"]),
     ("a long cough", "...xxxxxxxxxxxxxxxxxxxx......", ["soft 60 from -40", "on 60-460: noise"]),
     ("speech that began before that was sure", "...????######", ["soft 60 from -40", "stop 60: speech"]),
+    (
+        "what was given up was its beginning", "...###........##########",
+        ["soft 60 from -40", "on 60-120: too short", "soft 280 from -40", "stop 280: speech"],
+    ),
+    (
+        "a backchannel was not", "...#####....o....##########",
+        ["soft 60 from -40", "paused 160", "on 60-160: backchannel", "soft 320 from 220", "stop 320: speech"],
+    ),
     ("what was never sure", "...????????????", []),
     ("speech that goes on", "...##########", ["soft 60 from -40", "stop 60: speech"]),
     ("speech with holes", "...####..####", ["soft 60 from -40", "stop 60: speech"]),
