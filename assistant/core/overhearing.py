@@ -18,6 +18,7 @@ PCM = NDArray[np.int16]
 RATE = 16_000  # Hz, of every frame
 VOICE = RATE * 32 // 1000  # samples in which a voice is looked for: two periods of a deep one
 VOICED = 0.5  # from this periodicity on
+RELIEF_DB = 0.5  # by so much less who has begun may be softer
 EXPLAINED_DB = -1.0  # a frame so far below what would be somebody is echo and nothing else
 QUIET = 0.03  # gain (-30 dB) of what the echo explains
 BEFORE_NS = 200_000_000  # soft beginnings before an onset
@@ -48,10 +49,10 @@ class Overhearing:
         margins = self.guard.heard(first, levels, hold=hold or self.decider.open)
         if hold:
             self.guard.forget(first)
-        sure, louder = (margins.mean(axis=0) > 0).tolist() if len(margins) else (False, False)
+        sure, louder = (margins.mean(axis=0) > (0.0, -RELIEF_DB)).tolist() if len(margins) else (False, False)
         unexplained = sure or louder
         self._echoes = (at, self.guard.echoing and not unexplained)
-        if self.guard.ringing and (not len(margins) or float(margins[:, 0].max()) < EXPLAINED_DB):
+        if self.guard.ringing and (not len(margins) or float(margins.max()) < EXPLAINED_DB):
             self._explained.append((at, at + length))
         while self._explained and self._explained[0][1] < at - REMEMBERED_NS:
             self._explained.popleft()
