@@ -12,7 +12,8 @@ with networks, and half an hour with pocketsphinx. ``bargein``: speaking over a 
 made-up rooms and noises, and how soon a real speaker is silent. ``latency``: the silence between a spoken question and
 its answer, with all that is done ahead and without, on a simulated board (or ``cpu``: here). Its questions are really
 spoken and waited for: a quarter of an hour for a board and a model, less for some --cases, less than a minute with
---quick; other work on the machine spoils it (``machine.load`` says how busy it was).
+--quick; other work on the machine spoils it (``machine.load`` says how busy it was). ``gateway``: what HTTP and events
+add to the bus, fifty clients at once, and what a long conversation's next question computes.
 """
 
 import argparse

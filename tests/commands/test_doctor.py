@@ -110,7 +110,15 @@ def test_a_mounted_system_is_judged_by_the_settings_here(
     )  # fmt: skip
     assert code == 0, [row for row in table["checks"] if row["status"] not in ("ok", "not checked")]
     unseen = {row["check"] for row in table["checks"] if row["status"] == "not checked"}
-    assert unseen == {"npu-device", "rknn-toolkit-lite2", "engines", "runtime-directory", "npu-lock", "sound", "camera"}
+    assert unseen == {
+        "npu-device",
+        "rknn-toolkit-lite2",
+        "engines",
+        "runtime-directory",
+        "npu-lock",
+        "sound",
+        "camera",
+    } | {"gateway"}
     assert {row["fact"] for row in table["checks"] if row["check"] == "model-files"} == {
         f"{llm} (0 MB)",
         f"{encoder} (0 MB)",
@@ -224,7 +232,7 @@ def test_findings_can_be_had_without_printing(capsys: pytest.CaptureFixture[str]
 
 
 def test_every_place_of_the_settings_that_names_an_engine_is_known() -> None:
-    sets = ['cameras.door.source.opencv.source="rtsp://x/y"']
+    sets = ['cameras.door.source.opencv.source="rtsp://x/y"', 'microphone.mode="wakeword"']  # else none is used
     found = config.load(_settings.sections(), "demo", sets=sets)
     typed = {
         (found.written(f"{dotted}.{field}"), role)
