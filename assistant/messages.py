@@ -411,6 +411,7 @@ class Ask(Message, frozen=True, kw_only=True):
     turn: Turn
     text: str
     camera: str = ""
+    asked_at: int = 0  # when it was complete, where that was later than its start; 0: it was not
 
 
 class Shown(msgspec.Struct, frozen=True):

@@ -72,9 +72,11 @@ def check_camera(gate: Gate, name: str) -> None:
         raise Refusal(404, "unknown_camera", f"There is no camera {name[:80]!r}; there are: {there}.", "camera")
 
 
-async def asked(gate: Gate, conversation: str, text: str, camera: str = "", start: int = 0) -> AsyncIterator[Received]:
+async def asked(
+    gate: Gate, conversation: str, text: str, camera: str = "", start: int = 0, asked_at: int = 0
+) -> AsyncIterator[Received]:
     """Ask; what dialogue tells of the turn, up to its ReplyEnded. Left early, the answer is broken off.
-    ``start``: when what claimed the turn began, ns; 0: now.
+    ``start``: when what claimed the turn began, ns; 0: now. ``asked_at``: when the question was complete; 0: then.
 
     Raises Refusal: 404 (the camera), 429 (too many wait), 503 (dialogue died over it), 504 (nothing comes);
     Unreachable.
@@ -102,7 +104,7 @@ async def asked(gate: Gate, conversation: str, text: str, camera: str = "", star
 
     with gate.link.follow(*OF_A_TURN, Heartbeat, where=mine) as inbox:
         try:
-            await gate.link.send(Ask(turn=turn, text=text, camera=camera))
+            await gate.link.send(Ask(turn=turn, text=text, camera=camera, asked_at=asked_at))
             deadline = time.monotonic() + QUIET_S
             while not done:
                 received = await inbox.get(deadline - time.monotonic())

@@ -63,7 +63,8 @@ class Talking:
         if wish is None:
             raise Refusal(400, "no_talk", "There was no talk_begin before this.")
         self.cancel()
-        self._answering = self._begin_task(self._answer(wish, pcm, Turn(self._line.conversation, at)))
+        turn, ended_at = Turn(self._line.conversation, at), self._gate.clock()
+        self._answering = self._begin_task(self._answer(wish, pcm, turn, ended_at))
 
     def cancel(self) -> None:
         """What was said since ``begin`` is nothing."""
@@ -76,7 +77,7 @@ class Talking:
             self._answering.cancel()
             self._answering = None
 
-    async def _answer(self, wish: Begin, pcm: bytes, turn: Turn) -> None:
+    async def _answer(self, wish: Begin, pcm: bytes, turn: Turn, ended_at: int) -> None:
         heard = await self._understood(wish, pcm)
         name = msgspec.structs.asdict(named(turn))
         if not heard.text:
@@ -87,7 +88,8 @@ class Talking:
         speaking = asyncio.ensure_future(self._speak(turn, pieces))
         try:
             reply, said = Reply(), False
-            async for received in asking.asked(self._gate, turn.conversation, heard.text, start=turn.start):
+            asked = asking.asked(self._gate, turn.conversation, heard.text, start=turn.start, asked_at=ended_at)
+            async for received in asked:
                 match received.message:
                     case ReplyToken(text=text):
                         said = True

@@ -175,7 +175,7 @@ class Dialogue:
             case SpeechDropped() as dropped:
                 self._dropped(dropped)
             case Ask() as ask if ask.turn.conversation == LIVE or turns.current is None:
-                turns.begin(ask.turn, ask.text, ask.turn.start, camera=ask.camera)
+                turns.begin(ask.turn, ask.text, ask.asked_at or ask.turn.start, camera=ask.camera)
             case Ask() as ask:
                 self._waiting.append(ask)
             case Embedding(ahead=True) as seen:
@@ -222,7 +222,7 @@ class Dialogue:
             turns.step()
         elif self._waiting:
             ask = self._waiting.popleft()
-            turns.begin(ask.turn, ask.text, ask.turn.start, camera=ask.camera)
+            turns.begin(ask.turn, ask.text, ask.asked_at or ask.turn.start, camera=ask.camera)
         elif self._foreseeing:
             self._foresee()
         elif not self._wanted:

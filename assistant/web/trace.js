@@ -16,10 +16,10 @@ const HISTORY = 40;
 
 const base = (name) => name.split(" ")[0];
 
-/** A turn's stages in ms from the end of the question, cut to what is worth showing. Pure. What was spoken here was
-    asked, to the daemon, when the button was pressed: how long that was before its end only this page knows. */
+/** A turn's stages in ms from the end of the question, cut to what is worth showing. Pure. How long it took to say and
+    to understand what was spoken here, only this page knows. */
 export function lanes({ record, here }, first) {
-  const ms = (at) => (at - record.asked_at) / 1e6 - (here?.speech ?? 0);
+  const ms = (at) => (at - record.asked_at) / 1e6;
   const said = here ? [{ name: "speech", begin: -here.speech, end: 0 }, { name: "asr", begin: 0, end: here.asr }] : [];
   const stages = [...said, ...record.stages.map(([name, begin, end]) => ({ name, begin: ms(begin), end: ms(end) }))].filter(
     ({ begin, end }) => end > begin,
@@ -32,9 +32,9 @@ export function lanes({ record, here }, first) {
 }
 
 /** From the end of the question to the first word that was written, ms. Pure. */
-export function firstWord({ record, here }) {
+export function firstWord({ record }) {
   const begun = record.stages.find(([name]) => name === "generate");
-  return begun ? (begun[1] - record.asked_at) / 1e6 - (here?.speech ?? 0) : null;
+  return begun ? (begun[1] - record.asked_at) / 1e6 : null;
 }
 
 export class Trace {

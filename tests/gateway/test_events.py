@@ -213,6 +213,9 @@ def test_a_question_through_a_browser_is_answered_aloud_to_it_alone(house: House
         assert [block["index"] for block in blocks] == list(range(len(blocks)))
         assert blocks[0]["rate"] >= 8000
         assert np.abs(np.frombuffer(sound, np.int16)).max() > 1000
+        record = next((told["data"] for told in ear.heard if told["event"] == "turn_record"), None)
+        record = record or ear.until("turn_record")
+        assert record["asked_at"] > int(record["turn"]["start"])  # when the button was let go, not when it was pressed
         other.tell("dance")
         other.until("error")
         assert not {"audio", "stt_text", "token"} & set(other.names)
