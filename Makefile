@@ -39,7 +39,7 @@ demo: setup ## the spoken demo: leaves demo-output/
 	$(BIN)/assistant demo --out demo-output
 
 test: setup ## all tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: setup ## format, lint, types, imports
 	$(BIN)/ruff format --check .

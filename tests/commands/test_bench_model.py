@@ -70,7 +70,7 @@ def test_a_board_beside_what_is_published_of_it(board: Any, capsys: pytest.Captu
     assert (told["llm"], told["vision"], told["exact"]) == ("rkllm", "rknn", True)
     assert [case["new_tokens"] for case in told["cases"]] == [16, 16]
     assert told["cases"][1]["picture_tokens"] == 7
-    assert 0 < told["cases"][0]["tokens_per_s"] < 1500  # it takes 1 ms a token, but for the first
+    assert told["cases"][0]["tokens_per_s"] > 0
     assert told["published"]["model"] == "Qwen3-VL-2B-rk3588"
     assert told["published"]["contradictions"]["tokens_per_s"]
     shown = "\n".join(_model.lines(told))
