@@ -9,7 +9,8 @@ hears its phrase, in several noises, how often it only believes so in an hour of
 after it is lost. The engine and phrases are the settings', or --engine and --phrase; the voices are synthetic, better
 ones where ``flite`` is installed; --recordings are speech of yours without the phrase. It takes some minutes a phrase
 with networks, and half an hour with pocketsphinx. ``bargein``: speaking over a reply, in
-made-up rooms and noises, and how soon a real speaker is silent. ``latency``: the silence between a spoken question and
+made-up rooms and noises, how soon a real speaker is silent, and a little of ``wakeword``; what is missed was made least
+with --seed 1, another one says what to expect. ``latency``: the silence between a spoken question and
 its answer, with all that is done ahead and without, on a simulated board (or ``cpu``: here). Its questions are really
 spoken and waited for: a quarter of an hour for a board and a model, less for some --cases, less than a minute with
 --quick; other work on the machine spoils it (``machine.load`` says how busy it was). ``gateway``: what HTTP and events

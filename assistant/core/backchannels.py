@@ -44,12 +44,6 @@ def kind(text: str) -> Kind:
     return "stop" if _longest(rest, STOPS) or _longest(_without(said, BACKCHANNELS | CALLS), STOPS) else "words"
 
 
-def only_stops(text: str) -> bool:
-    """Whether nothing but stop words was said: there is nothing to answer."""
-    said = tokens(text)
-    return kind(text) == "stop" and not _without(said, BACKCHANNELS | CALLS | STOPS)
-
-
 def _without(said: list[str], phrases: frozenset[str]) -> list[str]:
     """What is left when all of these are taken from the beginning."""
     at = 0

@@ -19,7 +19,8 @@ from assistant.core.levels import BANDS, MS, SILENCE, STEP_MS
 
 STEP_NS = STEP_MS * MS
 KEPT = 800  # steps that are remembered
-LATE = 30  # steps: so much later than the sound it may be told what was played
+LATE = 30  # steps: so much later than the sound it may be told what was played …
+BEFORE = 100  # … and until then it is taken for as loud as the loudest of so many before
 LOOKED = 300  # steps that an estimate is made of
 ENOUGH = 50  # of them must have been heard
 LATEST = 60  # steps: the longest delay
@@ -142,7 +143,7 @@ class EchoGuard:
                 self._due += 1
                 if self._due >= EVERY and not (hold and self.estimate.known):
                     self._due = 0
-                    self._learn(number - LATELY)
+                    self._learn(number - LATELY if self._told < 0 else min(number - LATELY, self._told))
         return margins
 
     def sounding(self, at: int) -> bool:
@@ -177,7 +178,7 @@ class EchoGuard:
         power, numbers = self._window(self._played, first, count), np.arange(first, first + count)
         late = (numbers > self._told) & (numbers <= self._told + LATE)
         if late.any():
-            power[:, late] = self._window(self._played, self._told - LATE + 1, LATE).max(axis=1)[:, None]
+            power[:, late] = self._window(self._played, self._told - BEFORE + 1, BEFORE).max(axis=1)[:, None]
         return power
 
     def _follow_floor(self, row: Levels) -> None:

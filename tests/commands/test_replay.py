@@ -100,6 +100,15 @@ def test_what_is_said_over_a_reply_lets_it_go_on_or_ends_it() -> None:
         assert len(cut["spoken"]) < len(cut["answer"])
 
 
+def test_stop_ends_a_reply_and_nothing_more_is_said() -> None:
+    code, lines, said = replay(SCENARIOS / "stop-a-reply.toml")
+    assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
+    assert code == 0, said
+    assert {line["step"]: line["finish_reason"] for line in lines} == {1: "interrupted", 2: "command"}
+    cut = next(line for line in lines if line["step"] == 1)
+    assert 0 < len(cut["spoken"]) < len(cut["answer"])
+
+
 def test_an_expectation_that_does_not_hold_is_told(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_text('[[steps]]\nask = "is the lamp on"\nexpect = "perhaps"\n')

@@ -61,7 +61,17 @@ def test_delay_and_leak_are_found_and_what_is_echo_is_explained(delay: int, leak
         assert abs(guard.estimate.delay_ms - delay * 10) <= 20
         total = leak + 10 * np.log10(response(*ROOMS[room]).sum())
         assert abs(guard.estimate.leak_db - total) < 3.5
-    assert np.mean(margins > 0) < 0.04  # what is wrong once is wrong for the 120 ms that are judged as one
+    assert np.mean(margins > 0) < 0.1  # what is wrong once is wrong for the 120 ms that are judged as one
+
+
+def test_of_many_rooms_hardly_any_echo_is_taken_for_somebody() -> None:
+    shares = []
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        played, delay, leak = syllables(700, random), int(random.integers(0, 46)), float(random.uniform(-30, -10))
+        heard = microphone(played, delay, leak, random, room=(0, 2, 4)[seed % 3])
+        shares.append(np.mean(listen(EchoGuard(Settings()), played, heard) > 0))
+    assert np.mean(shares) < 0.01
 
 
 @few
