@@ -95,7 +95,7 @@ def test_what_is_said_over_a_reply_lets_it_go_on_or_ends_it() -> None:
     assert [(line["step"], line["why"]) for line in lines if not line["ok"]] == [], said
     assert code == 0, said
     became = {line["step"]: line["finish_reason"] for line in lines}
-    assert became == {1: "stop", 2: "stop", 3: None, 4: "interrupted", 5: "stop", 6: "interrupted", 7: "command"}
+    assert became == {1: "stop", 2: "stop", 3: None, 4: "interrupted", 5: "stop"}
     for cut in (line for line in lines if line["finish_reason"] == "interrupted"):
         assert len(cut["spoken"]) < len(cut["answer"])
 
