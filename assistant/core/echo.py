@@ -49,7 +49,7 @@ Levels = NDArray[np.float64]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The defaults were chosen with ``assistant bench bargein``; see the README for the figures."""
+    """The defaults were chosen with ``assistant bench bargein``; see docs/talking.md for the figures."""
 
     limit_db: float = -8.0  # a leak above this drowns the user: speech does not interrupt until it is less
     margin_db: Annotated[float, msgspec.Meta(ge=0)] = 2.5  # above echo and noise: from there on it is somebody
