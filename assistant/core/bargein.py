@@ -19,7 +19,7 @@ _Positive = Annotated[int, msgspec.Meta(gt=0)]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All times in ms. The defaults were chosen with ``assistant bench bargein``; see docs/talking.md for the figures."""
+    """All times in ms. The defaults were chosen with ``assistant bench bargein``; docs/talking.md has the figures."""
 
     candidate_ms: _Positive = 60  # this much speech that is no echo …
     window_ms: _Positive = 240  # … within this long makes the reply soft
