@@ -1,5 +1,6 @@
 """What ``assistant bench latency`` asks and shows: questions of a given length, scenes that change meanwhile."""
 
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,7 +93,9 @@ class Script:
         self._shown += 1
         path = self._folder / f"scene-{self._shown}.png"
         if not path.exists():
-            path.write_bytes(image.encode_png(scene(self._shown)))
+            made = path.with_suffix(f".{threading.get_ident()}")  # flows beside each other show the same ones
+            made.write_bytes(image.encode_png(scene(self._shown)))
+            made.replace(path)
         return path
 
 

@@ -1,6 +1,7 @@
 """``assistant bench latency``: the real processes on a simulated board, a few questions of each flow."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,25 @@ def test_a_few_questions_of_each_flow(capsys: pytest.CaptureFixture[str], tmp_pa
 def test_what_is_not_simulated_is_named(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "latency", *arguments]) == 78
     assert why in capsys.readouterr().err
+
+
+def test_a_scene_that_others_make_too_is_never_seen_half_written(tmp_path: Path) -> None:
+    """Several flows show the same pictures at the same time."""
+
+    def shown(_: int) -> bytes:
+        script = _latency_cases.Script(tmp_path)
+        for _ in range(8):
+            script.begin()
+        return b"".join(step.camera.read_bytes()[-12:] for step in script.steps if step.camera is not None)
+
+    shown(0)
+    for path in tmp_path.glob("scene-*"):
+        path.unlink()
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(shown, range(4)))
+    assert set(ends) == {ends[0][:12] * 8}
+    assert b"IEND" in ends[0]
+    assert {path.suffix for path in tmp_path.glob("scene-*")} == {".png"}
 
 
 def test_questions_last_as_long_as_they_should(tmp_path: Path) -> None:
