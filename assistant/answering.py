@@ -13,8 +13,8 @@ from assistant.core import personas
 from assistant.core.conversation import PictureRef
 from assistant.core.reply import Piece, Reply
 from assistant.journal import of
-from assistant.messages import LIVE, Message, NpuCost, Reason, ReplyEnded, ReplySentence, ReplyToken, Turn, Usage
-from assistant.thinking import Happened, Run
+from assistant.messages import LIVE, Message, Reason, ReplyEnded, ReplySentence, ReplyToken, Turn, Usage
+from assistant.thinking import Happened, Run, usage_of
 from pipelines import llm
 from pipelines.engine import EngineError
 
@@ -159,7 +159,7 @@ class Answering:
                 self._hand_over(self.reply.add(text))
             case llm.Ended() as ended:
                 self._run = None
-                self._usage = _usage(ended)
+                self._usage = usage_of(ended)
                 self._hand_over(self.reply.finish())
                 if not self.reply.text.strip():  # silence would leave the user waiting
                     self.say(personas.say("only_thoughts" if self._thoughts else "no_words", self.language))
@@ -226,16 +226,3 @@ class Answering:
 
 def _apology(error: Exception) -> str:
     return next((key for kind, key in APOLOGIES.items() if isinstance(error, kind)), "model_error")
-
-
-def _usage(ended: llm.Ended) -> Usage:
-    cost = ended.npu
-    return Usage(
-        prompt_tokens=ended.prompt_tokens,
-        cached_tokens=ended.cached_tokens,
-        completion_tokens=ended.completion_tokens,
-        prefill_ms=ended.prefill_ms,
-        decode_ms=ended.decode_ms,
-        memory_mb=ended.memory_mb,
-        npu=None if cost is None else NpuCost(cost.wait_ms, cost.hold_ms, cost.behind),
-    )

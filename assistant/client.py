@@ -19,7 +19,6 @@ from assistant.messages import (
     Clear,
     Cleared,
     Heartbeat,
-    Message,
     Picture,
     PictureBound,
     ReplyEnded,
@@ -194,10 +193,10 @@ class Client:
             """A dialogue that lives and has taken the question up knows best how long its model may think: it gives an
             answer up by itself, and says so."""
             alive = isinstance(received.message, Heartbeat) and received.stamp.sender == "dialogue"
-            return _of(received.message, turn) or (alive and (begun or time.monotonic() < asked + TURN_S))
+            return turn.concerns(received.message) or (alive and (begun or time.monotonic() < asked + TURN_S))
 
         for received in self._until(QUIET_S, counts):
-            if _of(received.message, turn):
+            if turn.concerns(received.message):
                 begun = True
                 yield received
                 if isinstance(received.message, ReplyEnded):
@@ -229,12 +228,6 @@ class Client:
             if counts(received):
                 deadline = time.monotonic() + quiet_s
             yield received
-
-
-def _of(message: Message, turn: Turn) -> bool:
-    """Does a message belong to a turn, whatever its revision?"""
-    named: Turn | None = getattr(message, "turn", None)
-    return named is not None and named.same(turn)
 
 
 def _is_another(received: Received, service: str, pid: int) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from assistant.core.album import GONE, Place
-from assistant.messages import Complete, Message, NpuCost, Reason, ReplyToken, Said, Script, Shown, ToolCall, Usage
-from assistant.thinking import Happened, Run, Thinker
+from assistant.messages import Complete, Message, Reason, ReplyToken, Said, Script, Shown, ToolCall, Usage
+from assistant.thinking import Happened, Run, Thinker, usage_of
 from pipelines import llm
 from pipelines.engine import EngineError
 
@@ -75,16 +77,7 @@ class Work:
         functions = self.script.functions
         tools = tuple(llm.Tool(one.name, one.description, one.parameters) for one in functions)
         most = min(sampling.max_tokens + self._given_tokens, model.capabilities.context)
-        sampling = llm.Sampling(
-            temperature=sampling.temperature,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            repetition_penalty=sampling.repetition_penalty,
-            seed=sampling.seed,
-            max_tokens=most,
-            stop=sampling.stop,
-            tools=tools,
-        )
+        sampling = msgspec.structs.replace(sampling, max_tokens=most, tools=tools)
         reply = model.reply(conversation, sampling, owner=self.turn.conversation)
         self._calls.clear()
         self._run = thinker.begin(reply, self.turn)
@@ -185,28 +178,18 @@ class Work:
     @property
     def usage(self) -> Usage:
         """What it cost. Where it was left and taken up again, what came from the cache is what the first run found."""
-        usage = Usage(
-            prompt_tokens=self._prompt_tokens,
-            cached_tokens=self._cached_tokens,
-            completion_tokens=self._pieces,
-            first_token_ms=self._first_ms,
-            began_at=self._began_at,
-            first_token_at=self._first_at,
+        told = Usage(
+            prompt_tokens=self._prompt_tokens, cached_tokens=self._cached_tokens, completion_tokens=self._pieces
         )
-        if (ended := self._ended) is None:
-            return usage
-        cost = ended.npu
-        return Usage(
-            prompt_tokens=ended.prompt_tokens + self._given_tokens,
-            cached_tokens=self._cached_tokens if self._left else ended.cached_tokens,
-            completion_tokens=ended.completion_tokens - self._given_tokens,
-            prefill_ms=ended.prefill_ms,
-            first_token_ms=self._first_ms,
-            decode_ms=ended.decode_ms,
-            memory_mb=ended.memory_mb,
-            npu=None if cost is None else NpuCost(cost.wait_ms, cost.hold_ms, cost.behind),
-            began_at=self._began_at,
-            first_token_at=self._first_at,
+        if (ended := self._ended) is not None:
+            told = msgspec.structs.replace(
+                usage_of(ended),
+                prompt_tokens=ended.prompt_tokens + self._given_tokens,
+                cached_tokens=self._cached_tokens if self._left else ended.cached_tokens,
+                completion_tokens=ended.completion_tokens - self._given_tokens,
+            )
+        return msgspec.structs.replace(
+            told, first_token_ms=self._first_ms, began_at=self._began_at, first_token_at=self._first_at
         )
 
 

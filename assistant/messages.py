@@ -33,6 +33,11 @@ class Turn(msgspec.Struct, frozen=True, order=True):
         """Is that one a revision of this one, or this of that?"""
         return (self.conversation, self.start) == (other.conversation, other.start)
 
+    def concerns(self, message: "Message") -> bool:
+        """Does a message belong to this turn, whatever its revision?"""
+        other: Turn | None = getattr(message, "turn", None)
+        return other is not None and self.same(other)
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all messages."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 import msgspec
 
 from assistant.journal import about
-from assistant.messages import Turn
+from assistant.messages import NpuCost, Turn, Usage
 from pipelines import llm
 
 
@@ -119,3 +119,17 @@ def _same(one: llm.Event | None, other: llm.Event | None) -> bool:
     if not isinstance(one, llm.Prefilled) or not isinstance(other, llm.Prefilled):
         return False
     return (one.done, one.total) == (other.done, other.total)  # whatever waiting for the NPU has cost meanwhile
+
+
+def usage_of(ended: llm.Ended) -> Usage:
+    """What a reply cost, as its model told it at the end."""
+    cost = ended.npu
+    return Usage(
+        prompt_tokens=ended.prompt_tokens,
+        cached_tokens=ended.cached_tokens,
+        completion_tokens=ended.completion_tokens,
+        prefill_ms=ended.prefill_ms,
+        decode_ms=ended.decode_ms,
+        memory_mb=ended.memory_mb,
+        npu=None if cost is None else NpuCost(cost.wait_ms, cost.hold_ms, cost.behind),
+    )

@@ -99,8 +99,7 @@ async def asked(
     def mine(received: Received) -> bool:
         if isinstance(received.message, Heartbeat):
             return received.stamp.sender == "dialogue"
-        other: Turn = received.message.turn  # type: ignore[attr-defined]
-        return other.same(turn)
+        return turn.concerns(received.message)
 
     with gate.link.follow(*OF_A_TURN, Heartbeat, where=mine) as inbox:
         try:

@@ -7,7 +7,7 @@ and kept nowhere. Source: OpenAI's API reference, audio.
 import asyncio
 import functools
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -36,6 +36,7 @@ PCM_RATE = 24_000  # Hz, of the API's raw PCM
 INPUT = 4096  # characters, as the API allows
 PIECE = 300  # of these at a time, where there is no sentence's end
 STEP_S = 0.1  # in which it is looked for pauses
+Written = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 TEXTS = ("json", "text", "verbose_json")
 MEDIA = {"wav": "audio/wav", "pcm": "audio/pcm", "mp3": "audio/mpeg", "opus": "audio/ogg", "aac": "audio/aac"}
 MEDIA["flac"] = "audio/flac"
@@ -48,7 +49,7 @@ class SpeechRequest(msgspec.Struct, frozen=True):
     input: str
     model: str = ""
     voice: str | dict[str, str] = ""
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = None
+    response_format: Written | None = None
     speed: Annotated[float, Meta(ge=0.25, le=4)] | None = None
     instructions: str | None = None
     stream_format: str | None = None
@@ -159,7 +160,7 @@ class All(NamedTuple):
     duration_s: float
 
 
-async def _listen(gate: Gate, client: str, pcm: NDArray[np.int16], language: str) -> AsyncIterator[object]:
+async def _listen(gate: Gate, client: str, pcm: NDArray[np.int16], language: str) -> AsyncGenerator[object, None]:
     """Piece by piece, so that whoever speaks to the assistant need not wait for all of it."""
     step = round(SPEECH_RATE * STEP_S)
     whole = pcm[: len(pcm) // step * step].reshape(-1, step).astype(np.float32)
@@ -210,7 +211,7 @@ class Heard(NamedTuple):
     pcm: NDArray[np.int16]
 
 
-async def _say(gate: Gate, client: str, text: str) -> AsyncIterator[object]:
+async def _say(gate: Gate, client: str, text: str) -> AsyncGenerator[object, None]:
     """Sentence by sentence: the next one is asked for when the client has taken the last."""
     reply = Reply(first_clause=True)
     pieces = [*reply.add(text), *reply.finish()]
@@ -243,7 +244,7 @@ async def _spoken(gate: Gate, wanted: Synthesize) -> AsyncIterator[Heard]:
 class Sound:
     """The bytes of a sound file as it grows."""
 
-    def __init__(self, form: str) -> None:
+    def __init__(self, form: Written) -> None:
         self.media_type = MEDIA[form]
         self._form = form
         self._rate = 0
@@ -272,7 +273,7 @@ class Sound:
         elif self._form == "wav":
             return wav.head(rate)
         else:
-            self._writer = files.Writer(self._form, rate)  # type: ignore[arg-type]
+            self._writer = files.Writer(self._form, rate)
         return b""
 
     def _more(self, pcm: NDArray[np.int16]) -> bytes:

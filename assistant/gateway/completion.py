@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from functools import partial
 from typing import NamedTuple
 
@@ -60,7 +60,7 @@ class End(NamedTuple):
 Event = Place | Prompt | Piece | ToolCall | End
 
 
-async def complete(gate: Gate, client: str, asked: Asked) -> AsyncIterator[Event]:
+async def complete(gate: Gate, client: str, asked: Asked) -> AsyncGenerator[Event, None]:
     """First its Place, at last an End. Raises Refusal, also in the middle; Unreachable, Overrun.
 
     Left early, or cancelled, nobody goes on computing it.

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from assistant.gateway.openai_types import FunctionTold
+
 
 class CalledFunction(msgspec.Struct, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -23,12 +25,6 @@ class ChatMessage(msgspec.Struct, frozen=True):
     tool_calls: list[Call] | None = None
     tool_name: str | None = None
     tool_call_id: str | None = None
-
-
-class FunctionTold(msgspec.Struct, frozen=True):
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
 
 
 class Tool(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ def protocol(limits: Limits) -> type[H11Protocol]:
 
         _timer: asyncio.TimerHandle | None = None
 
+        # As uvicorn has it: asyncio's own type is the transport of any protocol, datagrams' too.
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             _impatient(transport.get_extra_info("socket"), limits.write_s)

@@ -130,4 +130,6 @@ def _encode(received: Received, longest: int) -> bytes:
 
 
 def _of(received: Received) -> str:
-    return str(received.message.camera)  # type: ignore[attr-defined]
+    message = received.message
+    assert isinstance(message, Frame | CameraState)
+    return message.camera

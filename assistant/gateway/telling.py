@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -35,7 +35,7 @@ class Telling(Response):
     Events are taken as they come, however slowly they are read: who is slow keeps nobody else waiting.
     """
 
-    def __init__(self, path: str, events: AsyncIterator[object], form: Form) -> None:
+    def __init__(self, path: str, events: AsyncGenerator[object, None], form: Form) -> None:
         super().__init__()
         self._path, self._events, self._form = path, events, form
 
@@ -95,9 +95,9 @@ class Waiting:
         self._over = False
         self._error: Exception | None = None
 
-    async def fill(self, events: AsyncIterator[object]) -> None:
+    async def fill(self, events: AsyncGenerator[object, None]) -> None:
         try:
-            async with aclosing(events):  # type: ignore[type-var]
+            async with aclosing(events):
                 async for event in events:
                     self._events.append(event)
                     self._news.set()
